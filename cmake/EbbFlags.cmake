@@ -1,0 +1,14 @@
+# Compiler flags of ebb's own code, as an interface target.
+add_library(ebb_flags INTERFACE)
+target_compile_definitions(ebb_flags INTERFACE _GNU_SOURCE)
+target_compile_options(ebb_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror)
+# The loops over elements are written to vectorise; -fno-math-errno and -fno-trapping-math change no result.
+target_compile_options(ebb_flags INTERFACE -fno-math-errno -fno-trapping-math)
+target_compile_options(ebb_flags INTERFACE $<$<CONFIG:Release>:-O3>)
+if(EBB_NATIVE)
+  target_compile_options(ebb_flags INTERFACE -march=native)
+endif()
+if(EBB_SANITIZE)
+  target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE})
+endif()
