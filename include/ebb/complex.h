@@ -1,4 +1,5 @@
-/* Complex numbers as plain structs, the same for C11, C++17 and CUDA (C's _Complex exists in none of the others). */
+/* Complex numbers as plain structs, the same for C11, C++17 and CUDA (C's _Complex exists in none of the
+ * others). */
 #ifndef EBB_COMPLEX_H
 #define EBB_COMPLEX_H
 

@@ -1,6 +1,6 @@
-/* Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3").
-   A draw is a pure function of (seed, step, node, element), so it needs no state, no stored dropout mask, and a
-   resumed run draws what an unbroken one draws. The same code serves host and device. */
+/* Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2,
+   3"). A draw is a pure function of (seed, step, node, element), so it needs no state, no stored dropout
+   mask, and a resumed run draws what an unbroken one draws. The same code serves host and device. */
 #ifndef EBB_RNG_H
 #define EBB_RNG_H
 
@@ -29,8 +29,9 @@ EBB_INLINE EbbRandom4 ebb_philox(const uint32_t counter[4], const uint32_t key[2
   return out;
 }
 
-/* Four words for element block `block` (elements 4*block .. 4*block+3) of `node` at `step`: seed is the key's 64 bits,
-   counter = (block low, block high mixed with node, step low, step high). block < 2^48, node < 2^16. */
+/* Four words for element block `block` (elements 4*block .. 4*block+3) of `node` at `step`: seed is the key's
+   64 bits, counter = (block low, block high mixed with node, step low, step high). block < 2^48, node < 2^16.
+ */
 EBB_INLINE EbbRandom4 ebb_random4(uint64_t seed, uint64_t step, uint32_t node, uint64_t block) {
   const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32) ^ (node << 16), (uint32_t)step,
                                (uint32_t)(step >> 32)};

@@ -12,8 +12,9 @@
 #define EBB_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
-/* e^x, relative error below 2e-7 in [-87, 88]; 0 below and e^88 above that range; NaN stays NaN. Written without
-   branches or library calls so that loops over it vectorise (Cody-Waite reduction, degree-6 polynomial). */
+/* e^x, relative error below 2e-7 in [-87, 88]; 0 below and e^88 above that range; NaN stays NaN. Written
+   without branches or library calls so that loops over it vectorise (Cody-Waite reduction, degree-6
+   polynomial). */
 EBB_INLINE float ebb_expf(float x) {
 #if defined(__CUDA_ARCH__)
   return expf(x);
@@ -49,13 +50,14 @@ EBB_INLINE float ebb_tanhf(float x) {
   /* The series below 0.3 avoids the cancellation of the exponential form. */
   float a = fabsf(x), e = ebb_expf(2.0f * a), x2 = x * x;
   float big = 1.0f - 2.0f / (e + 1.0f);
-  float small = a * (1.0f + x2 * (-0.33333333f + x2 * (0.13333333f + x2 * (-0.053968254f + x2 * 0.021869488f))));
+  float small =
+      a * (1.0f + x2 * (-0.33333333f + x2 * (0.13333333f + x2 * (-0.053968254f + x2 * 0.021869488f))));
   return copysignf(a < 0.3f ? small : big, x);
 #endif
 }
 
-/* erf(x), relative error below 2e-7: x P(x^2) for |x| < 1, otherwise 1 - e^Q(|x|) with Q fitted to log erfc on
-   [0.95, 4.1]. Both branches are computed and one selected, so that loops vectorise. */
+/* erf(x), relative error below 2e-7: x P(x^2) for |x| < 1, otherwise 1 - e^Q(|x|) with Q fitted to log erfc
+   on [0.95, 4.1]. Both branches are computed and one selected, so that loops vectorise. */
 EBB_INLINE float ebb_erff(float x) {
 #if defined(__CUDA_ARCH__)
   return erff(x);

@@ -23,8 +23,9 @@ typedef struct EbbShape {
 /* Element types of values in a graph: float32 tensors, int32 tokens, lengths and targets. */
 typedef enum EbbDtype { EBB_F32, EBB_I32 } EbbDtype;
 
-/* ebb_shape(B, H, L): a shape of the listed dimensions (C only; C++ calls ebb_shape_from). A scalar is (EbbShape){0}. */
-#define ebb_shape(...) ebb_shape_of((const int64_t[]){__VA_ARGS__})
+/* ebb_shape(B, H, L): a shape of the listed dimensions (C only; C++ calls ebb_shape_from). A scalar is
+ * (EbbShape){0}. */
+#define ebb_shape(...)     ebb_shape_of((const int64_t[]){__VA_ARGS__})
 #define ebb_shape_of(list) ebb_shape_from((int)(sizeof(list) / sizeof(int64_t)), list)
 
 /* A shape from an array of `rank` dimensions. Errors: none here; ebb_shape_check names bad dimensions. */

@@ -13,10 +13,10 @@ typedef enum EbbStatus {
 } EbbStatus;
 
 #if defined(__GNUC__)
-#define EBB_PRINTF(format, first) __attribute__((format(printf, format, first)))
-#define EBB_MUST_CHECK __attribute__((warn_unused_result))
+#define EBB_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
+#define EBB_MUST_CHECK                  __attribute__((warn_unused_result))
 #else
-#define EBB_PRINTF(format, first)
+#define EBB_PRINTF(format_index, first)
 #define EBB_MUST_CHECK
 #endif
 

@@ -21,8 +21,12 @@ EbbStatus ebb_shape_check(const EbbShape *shape) {
   for (int i = 0; i < shape->rank; i++) {
     int64_t n = shape->dim[i];
     char text[160];
-    if (n < 1) return ebb_fail(EBB_SHAPE, "shape %s: every dimension must be at least 1", ebb_shape_text(shape, text, sizeof text));
-    if (n > most / size) return ebb_fail(EBB_SHAPE, "shape %s has more than 2^62 elements", ebb_shape_text(shape, text, sizeof text));
+    if (n < 1)
+      return ebb_fail(EBB_SHAPE, "shape %s: every dimension must be at least 1",
+                      ebb_shape_text(shape, text, sizeof text));
+    if (n > most / size)
+      return ebb_fail(EBB_SHAPE, "shape %s has more than 2^62 elements",
+                      ebb_shape_text(shape, text, sizeof text));
     size *= n;
   }
   return EBB_OK;

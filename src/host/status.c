@@ -39,9 +39,7 @@ EbbStatus ebb_fail_within(EbbStatus code, const char *format, ...) {
 
 const char *ebb_error(void) { return sentence; }
 
-const char *ebb_status_name(EbbStatus code) {
-  return (unsigned)code < N_ROWS ? rows[code].name : "UNKNOWN";
-}
+const char *ebb_status_name(EbbStatus code) { return (unsigned)code < N_ROWS ? rows[code].name : "UNKNOWN"; }
 
 const char *ebb_status_meaning(EbbStatus code) {
   return (unsigned)code < N_ROWS ? rows[code].meaning : "not a status code";
