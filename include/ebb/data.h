@@ -1,0 +1,108 @@
+/* Data sets in memory, and batches drawn from them in an order that (seed, epoch) fixes. */
+#ifndef EBB_DATA_H
+#define EBB_DATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ebb/config.h"
+#include "ebb/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum EbbSplit { EBB_TRAIN, EBB_VALIDATION, EBB_TEST, EBB_SPLITS } EbbSplit;
+
+/* One split: sequences of tokens (token data) or of feature vectors (value data), one target a sample.
+   A retrieval sample is two sequences: its samples have n_towers = 2 and sequence 2*s + tower. */
+typedef struct EbbSamples {
+  int64_t n_samples;
+  int64_t *offset; /* (n_samples * n_towers + 1): sequence q is elements offset[q] .. offset[q+1]-1 */
+  int32_t *tokens; /* or NULL */
+  float *values;   /* element e has d_input floats at values[e * d_input]; or NULL */
+  int32_t *labels; /* (n_samples) class indices, or NULL */
+  float *targets;  /* (n_samples, d_output) regression targets, or NULL */
+} EbbSamples;
+
+typedef struct EbbDataset {
+  char name[64];
+  int64_t n_classes;  /* 0: regression */
+  int64_t d_output;   /* classes, or regression targets a sample */
+  int64_t vocabulary; /* token data: ids are 0 .. vocabulary-1, 0 is padding; else 0 */
+  int64_t d_input;    /* value data: features a step; else 0 */
+  int64_t n_towers;   /* 1, or 2 for retrieval */
+  int64_t longest;    /* longest sequence of all splits */
+  bool variable_length;
+  EbbSamples split[EBB_SPLITS];
+  char **token_text; /* (vocabulary) or NULL */
+} EbbDataset;
+
+/* Loads the data set that the configuration's dataset.* keys name (dataset._name_, dataset.data_dir, ...).
+   Errors: NOT_FOUND names the file, where it comes from and what to do; FORMAT names file and line; INVALID.
+ */
+EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+void ebb_dataset_destroy(EbbDataset *dataset);
+
+/* The most frequent label's share of a split, in 0..1, and that label. The split must have labels. */
+double ebb_dataset_majority(const EbbDataset *dataset, EbbSplit split, int32_t *label);
+
+/* One batch in host memory, padded with token 0 / value 0.0 to `length`. Rows beyond n_valid repeat row 0 and
+   weigh 0. Retrieval: rows 0..B-1 are the first towers, B..2B-1 the second. */
+typedef struct EbbBatch {
+  int64_t rows, length; /* B (samples) and L */
+  int64_t n_valid;      /* samples of real data, <= rows */
+  int32_t *tokens;      /* (B * n_towers, L) or NULL */
+  float *values;        /* (B * n_towers, L, d_input) or NULL */
+  int32_t *lengths;     /* (B * n_towers) */
+  int32_t *labels;      /* (B) or NULL */
+  float *targets;       /* (B, d_output) or NULL */
+  float *weights;       /* (B) 1 for real rows, 0 for filler */
+} EbbBatch;
+
+typedef struct EbbLoaderConfig {
+  int64_t batch_size; /* samples a batch, B */
+  bool shuffle, drop_last;
+  int64_t bucket_quantum; /* batch length = longest of the batch rounded up to a multiple of this; 1: not
+                             rounded */
+  int64_t
+      sort_window; /* batches whose samples are sorted by length before cutting into batches; 0: no sorting */
+  int64_t l_max;   /* fixed length of every batch when > 0 and pad_to_l_max, else only a bound */
+  bool pad_to_l_max;
+  uint64_t seed;
+} EbbLoaderConfig;
+
+typedef struct EbbLoader EbbLoader;
+
+/* Lifetime: the dataset must outlive the loader. Errors: INVALID (empty split, batch larger than the split
+   with drop_last), MEMORY. */
+EbbStatus ebb_loader_create(const EbbDataset *dataset, EbbSplit split, const EbbLoaderConfig *config,
+                            EbbLoader **out) EBB_MUST_CHECK;
+void ebb_loader_destroy(EbbLoader *loader);
+/* Batches an epoch. */
+int64_t ebb_loader_batches(const EbbLoader *loader);
+/* Batch `index` of epoch `epoch`: a pure function of (seed, epoch, index), so a resume needs no state but
+   these two. Lifetime: until the next call on this loader. */
+EbbStatus ebb_loader_batch(EbbLoader *loader, int64_t epoch, int64_t index,
+                           const EbbBatch **out) EBB_MUST_CHECK;
+/* Longest batch length that any epoch can produce. */
+int64_t ebb_loader_longest(const EbbLoader *loader);
+
+/* ListOps generator, the rules of the Long Range Arena's data/listops.py (FIRST and LAST unused, as there).
+   Writes basic_{train,val,test}.tsv into `folder`. Reproducible: sample i depends on (seed, i) alone,
+   whatever the number of threads. A tree is kept iff min_length < its length < max_length. */
+typedef struct EbbListopsConfig {
+  int64_t n_train, n_val, n_test; /* 96000, 2000, 2000 */
+  int max_depth, max_args;        /* 10, 10 */
+  int64_t min_length, max_length; /* 500, 2000, both exclusive, in tokens without parentheses */
+  uint64_t seed;
+  void (*progress)(void *context, int64_t done, int64_t total); /* may be NULL; called from one thread */
+  void *context;
+} EbbListopsConfig;
+/* Errors: INVALID (ranges that no tree can meet), IO (folder, disk full; no partial file stays), MEMORY. */
+EbbStatus ebb_listops_generate(const char *folder, const EbbListopsConfig *config) EBB_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
