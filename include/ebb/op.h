@@ -59,14 +59,16 @@ int ebb_setup_threads(const EbbSetup *setup); /* CPU threads, for per-thread scr
 EbbBackend ebb_setup_backend(const EbbSetup *setup);
 
 /* Input i must have this type and rank (rank < 0: any). keep: backward reads the value.
-   value is `const float *` or `const int32_t *` by type. Errors: SHAPE with the op's and the tensor's names.
+   `value` is the address of a `const float *` or `const int32_t *` by type. Errors: SHAPE with the op's and
+   the tensor's names.
  */
 EbbStatus ebb_setup_input(EbbSetup *setup, int i, EbbDtype type, int rank, bool keep,
-                          const void *value) EBB_MUST_CHECK;
+                          void *value) EBB_MUST_CHECK;
 /* Where backward puts dL/d(input i): *grad is NULL where nobody needs it; *add tells whether to add to what
    is there (another consumer wrote already) or to overwrite. */
 EbbStatus ebb_setup_input_grad(EbbSetup *setup, int i, float **grad, bool *add) EBB_MUST_CHECK;
-/* Output i (in order from 0). keep: backward reads the value. */
+/* Output i (in order from 0); `value` is the address of a `float *` or `int32_t *`. keep: backward reads the
+ * value. */
 EbbStatus ebb_setup_output(EbbSetup *setup, int i, EbbDtype type, EbbShape shape, bool keep,
                            void *value) EBB_MUST_CHECK;
 /* dL/d(output i), complete when backward runs; NULL in a graph without backward, or where nothing depends on
@@ -82,8 +84,8 @@ EbbStatus ebb_setup_buffer(EbbSetup *setup, const EbbParamSpec *spec, float **va
  */
 EbbStatus ebb_setup_buffer_value(EbbSetup *setup, const char *name, double otherwise,
                                  double *value) EBB_MUST_CHECK;
-/* Memory from forward to backward of this node (in a graph without backward: only during forward). 256-byte
- * aligned. */
+/* `memory` is the address of a pointer, here and below. Memory from forward to backward of this node (in a
+ * graph without backward: only during forward). 256-byte aligned. */
 EbbStatus ebb_setup_saved(EbbSetup *setup, size_t bytes, void *memory) EBB_MUST_CHECK;
 /* Memory during forward and, separately, during backward; contents are not kept between the two. */
 EbbStatus ebb_setup_scratch(EbbSetup *setup, size_t bytes, void *memory) EBB_MUST_CHECK;
@@ -92,7 +94,7 @@ EbbStatus ebb_setup_fft(EbbSetup *setup, int64_t n, const EbbFft **fft) EBB_MUST
 /* A constant table of `bytes` in device memory (index lists, FFT nodes); fill(context, host) writes its
    content when it is placed. The table lives as long as the graph. */
 EbbStatus ebb_setup_table(EbbSetup *setup, size_t bytes, void (*fill)(const void *context, void *host),
-                          const void *context, const void *memory) EBB_MUST_CHECK;
+                          const void *context, void *memory) EBB_MUST_CHECK;
 
 /* ---- for init and prepare functions
  * ----------------------------------------------------------------------------- */
