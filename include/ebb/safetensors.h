@@ -25,6 +25,10 @@ typedef enum EbbStored {
   EBB_ST_BOOL
 } EbbStored;
 
+/* The format's name of a type ("F32") and the bytes of one element. */
+const char *ebb_stored_name(EbbStored type);
+int ebb_stored_size(EbbStored type);
+
 typedef struct EbbStoredTensor {
   const char *name;
   EbbStored type;
@@ -35,9 +39,10 @@ typedef struct EbbStoredTensor {
 
 typedef struct EbbSafetensors EbbSafetensors;
 
-/* Maps a file read-only and checks all of its header: lengths, types, shapes, offsets in range, no overlap,
-   no duplicate names. Errors: NOT_FOUND, IO, FORMAT (which entry, which byte), MEMORY. Lifetime: tensors and
-   metadata live until ebb_safetensors_close. */
+/* Maps a file read-only and checks all of its header: lengths, types, shapes (rank up to EBB_MAX_RANK, any
+   dimension may be 0), offsets in range, no overlap, no hole, no duplicate names. Errors: NOT_FOUND, IO,
+   FORMAT (which entry, which byte), MEMORY. Lifetime: tensors and metadata live until ebb_safetensors_close;
+   the file must not be cut short meanwhile. */
 EbbStatus ebb_safetensors_open(const char *path, EbbSafetensors **out) EBB_MUST_CHECK;
 /* The same over memory that the caller keeps alive (fuzzing, tests). `origin` names it in errors. */
 EbbStatus ebb_safetensors_parse(const void *bytes, uint64_t length, const char *origin,
@@ -53,7 +58,8 @@ const EbbStoredTensor *ebb_safetensors_find(const EbbSafetensors *file, const ch
 const char *ebb_safetensors_metadata(const EbbSafetensors *file, const char *key);
 
 /* Converts all elements to float, double or int64. Errors: SHAPE where `count` is not the tensor's size;
-   NUMERIC for a float that is no integer or out of range, where integers are asked for. */
+   NUMERIC for a number that is no integer, where integers are asked for, or finite but beyond the range of
+   what is asked for. */
 EbbStatus ebb_stored_floats(const EbbStoredTensor *tensor, float *out, int64_t count) EBB_MUST_CHECK;
 EbbStatus ebb_stored_doubles(const EbbStoredTensor *tensor, double *out, int64_t count) EBB_MUST_CHECK;
 EbbStatus ebb_stored_integers(const EbbStoredTensor *tensor, int64_t *out, int64_t count) EBB_MUST_CHECK;
