@@ -1,0 +1,34 @@
+#include "ebb/op.h"
+
+#include <string.h>
+
+static const struct {
+  const EbbOp *op;
+  const EbbKernels *kernels[EBB_BACKENDS];
+} registry[] = {
+#ifdef EBB_WITH_CUDA
+#define EBB_OP(name) {&ebb_##name##_op, {&ebb_##name##_cpu, &ebb_##name##_cuda}},
+#else
+#define EBB_OP(name) {&ebb_##name##_op, {&ebb_##name##_cpu, NULL}},
+#endif
+#include "ebb/ops.def"
+#undef EBB_OP
+};
+
+enum { N_OPS = sizeof registry / sizeof *registry };
+
+int ebb_op_count(void) { return N_OPS; }
+
+const EbbOp *ebb_op_at(int index) { return registry[index].op; }
+
+const EbbOp *ebb_op_find(const char *name) {
+  for (int i = 0; i < N_OPS; i++)
+    if (!strcmp(registry[i].op->name, name)) return registry[i].op;
+  return NULL;
+}
+
+const EbbKernels *ebb_op_kernels(const EbbOp *op, EbbBackend backend) {
+  for (int i = 0; i < N_OPS; i++)
+    if (registry[i].op == op) return registry[i].kernels[backend];
+  return NULL;
+}
