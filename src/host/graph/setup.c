@@ -88,7 +88,7 @@ static EbbStatus declare(EbbSetup *setup, const EbbParamSpec *spec, int *index) 
 }
 
 EbbStatus ebb_setup_param(EbbSetup *setup, const EbbParamSpec *spec, const float **value, float **grad) {
-  int index;
+  int index = -1;
   EBB_TRY(declare(setup, spec, &index));
   bool frozen = spec->own_lr && spec->lr == 0;
   if (setup->graph->backward && !frozen) setup->node->trains = true;
@@ -101,7 +101,7 @@ EbbStatus ebb_setup_param(EbbSetup *setup, const EbbParamSpec *spec, const float
 EbbStatus ebb_setup_buffer(EbbSetup *setup, const EbbParamSpec *spec, float **value) {
   EbbParamSpec buffer = *spec;
   buffer.buffer = true;
-  int index;
+  int index = -1;
   EBB_TRY(declare(setup, &buffer, &index));
   *value = setup->mode == SETUP_PLACE ? ebb_params_value(setup->graph->params, index) : NULL;
   return EBB_OK;

@@ -13,9 +13,9 @@ static const struct {
 #endif
 #include "ebb/ops.def"
 #undef EBB_OP
-};
+    {NULL, {NULL}}};
 
-enum { N_OPS = sizeof registry / sizeof *registry };
+enum { N_OPS = sizeof registry / sizeof *registry - 1 };
 
 int ebb_op_count(void) { return N_OPS; }
 

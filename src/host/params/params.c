@@ -250,13 +250,13 @@ static EbbStatus find_sized(const EbbParams *params, const char *name, int64_t s
 }
 
 EbbStatus ebb_params_read(const EbbParams *params, const char *name, float *host, int64_t size) {
-  int index;
+  int index = -1;
   EBB_TRY(find_sized(params, name, size, &index));
   return ebb_device_read(params->device, host, ebb_params_value(params, index), (size_t)size * sizeof *host);
 }
 
 EbbStatus ebb_params_write(EbbParams *params, const char *name, const float *host, int64_t size) {
-  int index;
+  int index = -1;
   EBB_TRY(find_sized(params, name, size, &index));
   return ebb_device_write(params->device, ebb_params_value(params, index), host, (size_t)size * sizeof *host);
 }
