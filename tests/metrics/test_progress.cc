@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -115,10 +116,14 @@ public:
     if (out) fclose(out);
     close(master_);
   }
-  std::string read() const {
-    char bytes[65536];
-    ssize_t n = ::read(master_, bytes, sizeof bytes);
-    return std::string(bytes, n > 0 ? n : 0);
+  /* Everything that was shown; the kernel passes it on late, and ends it once the writer is closed. */
+  std::string read() {
+    fclose(out);
+    out = nullptr;
+    std::string all;
+    char bytes[4096];
+    for (ssize_t n; (n = ::read(master_, bytes, sizeof bytes)) > 0;) all.append(bytes, n);
+    return all;
   }
   FILE *out;
 

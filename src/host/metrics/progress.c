@@ -114,9 +114,9 @@ void ebb_progress_update(EbbProgress *progress, const char *label, int64_t done,
 }
 
 void ebb_progress_line(EbbProgress *progress, const char *format, ...) {
-  if (progress->shown) fputs(clear_line, progress->out);
   va_list arguments;
   va_start(arguments, format);
+  if (progress->shown) fputs(clear_line, progress->out);
   vfprintf(progress->out, format, arguments);
   va_end(arguments);
   fputc('\n', progress->out);

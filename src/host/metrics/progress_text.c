@@ -84,20 +84,24 @@ static int line_columns(Fields field) {
   return n;
 }
 
+static char *put(char *to, const char *text, int times) {
+  for (int i = 0; i < times; i++)
+    for (const char *from = text; *from; from++) *to++ = *from;
+  return to;
+}
+
 /* Two columns of `width` are the brackets. */
 static void draw_bar(double part, int width, bool utf8, char *text) {
   static const char *const tips[EIGHTHS] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   int cells = width - 2, grain = utf8 ? EIGHTHS : 1;
   part = part < 0 ? 0 : part > 1 ? 1 : part;
-  int grains = (int)(part * cells * grain), full = grains / grain, used = full;
-  strcpy(text, utf8 ? "▕" : "[");
-  for (int i = 0; i < full; i++) strcat(text, utf8 ? "█" : "#");
-  if (grains % grain) {
-    strcat(text, tips[grains % grain]);
-    used++;
-  }
-  for (int i = used; i < cells; i++) strcat(text, utf8 ? " " : ".");
-  strcat(text, utf8 ? "▏" : "]");
+  int grains = (int)(part * cells * grain), full = grains / grain, tip = grains % grain;
+  text = put(text, utf8 ? "▕" : "[", 1);
+  text = put(text, utf8 ? "█" : "#", full);
+  text = put(text, tips[tip], 1);
+  text = put(text, utf8 ? " " : ".", cells - full - (tip > 0));
+  text = put(text, utf8 ? "▏" : "]", 1);
+  *text = '\0';
 }
 
 static void fit(const EbbProgressState *state, int width, bool utf8, Fields field) {
