@@ -1,0 +1,101 @@
+/* Models: functions that record a network into a graph. */
+#ifndef EBB_MODEL_H
+#define EBB_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ebb/config.h"
+#include "ebb/data.h"
+#include "ebb/graph.h"
+#include "ebb/ops/ssm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The liquid term of an S4 layer. POLYB and KB as published (frozen constants, not causal); SERIES: the exact
+   causal expansion to `degree`; SCAN: the exact time-varying recurrence, diagonal layers only. */
+typedef enum EbbLiquid {
+  EBB_LIQUID_NONE,
+  EBB_LIQUID_POLYB,
+  EBB_LIQUID_KB,
+  EBB_LIQUID_SERIES,
+  EBB_LIQUID_SCAN
+} EbbLiquid;
+typedef enum EbbContraction { EBB_CONTRACT_NONE, EBB_CONTRACT_TANH, EBB_CONTRACT_LECUN } EbbContraction;
+
+/* One S4 / Liquid-S4 layer. ssm.length and ssm.H are set by the recorder; ssm.channels by bidirectional. */
+typedef struct EbbS4Layer {
+  EbbSsmConfig ssm;
+  bool diagonal; /* mode diag, otherwise nplr */
+  bool bidirectional;
+  bool skip;   /* the D u term */
+  bool gelu;   /* activation, otherwise none */
+  bool glu;    /* postact: Linear(H -> 2H) and gate, otherwise Linear(H -> H) */
+  bool linear; /* stop after the skip term: no activation, dropout or output layer */
+  double dropout;
+  bool tie_dropout; /* one mask per (sample, channel), shared over time */
+  EbbLiquid liquid;
+  int degree;
+  bool allcombs;
+  EbbContraction contraction;
+  double scan_bound; /* SCAN: |a + b u| is kept at or below this; 0: unbounded */
+} EbbS4Layer;
+
+/* Records a layer: u (B, H, L) -> y (B, H, L) = residual + drop(out(S4(u))). lengths (B) i32 and residual (B,
+   H, L) may be EBB_NO_VALUE; residual is for layers with an output. block_dropout: the second dropout of the
+   published block, on the layer's output. k (may be NULL) receives the kernel's value (C, H, Lk),
+   EBB_NO_VALUE for SCAN. Errors: UNSUPPORTED and INVALID name the keys that exclude each other; as
+   ebb_graph_apply. */
+EbbStatus ebb_s4_record(EbbGraph *graph, const char *scope, const EbbS4Layer *layer, EbbValue u,
+                        EbbValue lengths, EbbValue residual, double block_dropout, EbbValue *y,
+                        EbbValue *k) EBB_MUST_CHECK;
+
+typedef enum EbbEncoder { EBB_ENCODER_EMBEDDING, EBB_ENCODER_LINEAR } EbbEncoder;
+typedef enum EbbNorm { EBB_NORM_NONE, EBB_NORM_BATCH, EBB_NORM_LAYER, EBB_NORM_LAYER_SCALAR } EbbNorm;
+typedef enum EbbDecoder { EBB_DECODER_SEQUENCE, EBB_DECODER_RETRIEVAL } EbbDecoder;
+typedef enum EbbPooling { EBB_POOLING_LAST, EBB_POOLING_MEAN } EbbPooling;
+typedef enum EbbLoss { EBB_LOSS_CROSS_ENTROPY, EBB_LOSS_MSE } EbbLoss;
+
+/* Encoder, n_layers blocks, final norm (prenorm only), pooling, decoder, loss. Source: the published
+ * SequenceModel. */
+typedef struct EbbSequence {
+  EbbEncoder encoder;
+  int64_t vocabulary, d_input; /* by encoder */
+  int64_t d_model, n_layers;
+  bool prenorm, residual;
+  EbbNorm norm;
+  double dropout;
+  EbbS4Layer layer;
+  EbbDecoder decoder;
+  EbbPooling pooling;
+  bool use_lengths; /* pool over the valid steps and mask the layers' inputs */
+  int64_t d_output;
+  EbbLoss loss;
+} EbbSequence;
+
+/* The model of an experiment, its sizes taken from the data set. Errors: INVALID, UNSUPPORTED name the keys.
+ */
+EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *dataset,
+                                   EbbSequence *out) EBB_MUST_CHECK;
+
+/* The values of one recorded model; rows R = B, or 2 B for retrieval. */
+typedef struct EbbSequenceValues {
+  EbbValue input;   /* tokens (R, L) i32, or x (R, L, d_input) f32 */
+  EbbValue lengths; /* (R) i32; EBB_NO_VALUE without use_lengths */
+  EbbValue labels;  /* (B) i32, or targets (B, d_output) f32 */
+  EbbValue weights; /* (B) f32 */
+  EbbValue logits;  /* (B, d_output) */
+  EbbValue loss;    /* () */
+  EbbValue correct; /* (): weighted count of right predictions; EBB_NO_VALUE for MSE */
+} EbbSequenceValues;
+
+/* Records the model for B samples of length L. logits, loss and correct are graph outputs. */
+EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
+                              EbbSequenceValues *out) EBB_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
