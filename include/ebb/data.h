@@ -63,34 +63,35 @@ typedef struct EbbBatch {
 typedef struct EbbLoaderConfig {
   int64_t batch_size; /* samples a batch, B */
   bool shuffle, drop_last;
-  int64_t bucket_quantum; /* batch length = longest of the batch rounded up to a multiple of this; 1: not
-                             rounded */
-  int64_t
-      sort_window; /* batches whose samples are sorted by length before cutting into batches; 0: no sorting */
-  int64_t l_max;   /* fixed length of every batch when > 0 and pad_to_l_max, else only a bound */
-  bool pad_to_l_max;
+  int64_t bucket_quantum; /* batch length = longest of the batch rounded up to a multiple of this, but at most
+                             l_max; 1: not rounded */
+  int64_t sort_window; /* batches whose samples are sorted by length before cutting into batches; 0: none */
+  int64_t l_max;       /* longer sequences are cut to their first l_max elements; 0: any length */
+  bool pad_to_l_max;   /* every batch has length l_max */
   uint64_t seed;
 } EbbLoaderConfig;
 
 typedef struct EbbLoader EbbLoader;
 
-/* Lifetime: the dataset must outlive the loader. Errors: INVALID (empty split, batch larger than the split
-   with drop_last), MEMORY. */
+/* All memory is taken here; drawing batches takes none. Lifetime: the dataset must outlive the loader.
+   Errors: INVALID (empty split, batch larger than the split with drop_last, value out of range), MEMORY. */
 EbbStatus ebb_loader_create(const EbbDataset *dataset, EbbSplit split, const EbbLoaderConfig *config,
                             EbbLoader **out) EBB_MUST_CHECK;
 void ebb_loader_destroy(EbbLoader *loader);
 /* Batches an epoch. */
 int64_t ebb_loader_batches(const EbbLoader *loader);
 /* Batch `index` of epoch `epoch`: a pure function of (seed, epoch, index), so a resume needs no state but
-   these two. Lifetime: until the next call on this loader. */
+   these two. Lifetime: until the next call on this loader. Errors: INVALID (no such batch). */
 EbbStatus ebb_loader_batch(EbbLoader *loader, int64_t epoch, int64_t index,
                            const EbbBatch **out) EBB_MUST_CHECK;
 /* Longest batch length that any epoch can produce. */
 int64_t ebb_loader_longest(const EbbLoader *loader);
 
 /* ListOps generator, the rules of the Long Range Arena's data/listops.py (FIRST and LAST unused, as there).
-   Writes basic_{train,val,test}.tsv into `folder`. Reproducible: sample i depends on (seed, i) alone,
-   whatever the number of threads. A tree is kept iff min_length < its length < max_length. */
+   Writes basic_{train,val,test}.tsv into `folder`, which is made if need be; files of these names are
+   replaced when all three are complete. Reproducible: candidate i depends on (seed, i) alone, whatever the
+   number of threads; one that repeats an earlier candidate is dropped. A tree is kept iff min_length < its
+   length < max_length. */
 typedef struct EbbListopsConfig {
   int64_t n_train, n_val, n_test; /* 96000, 2000, 2000 */
   int max_depth, max_args;        /* 10, 10 */
@@ -99,7 +100,8 @@ typedef struct EbbListopsConfig {
   void (*progress)(void *context, int64_t done, int64_t total); /* may be NULL; called from one thread */
   void *context;
 } EbbListopsConfig;
-/* Errors: INVALID (ranges that no tree can meet), IO (folder, disk full; no partial file stays), MEMORY. */
+/* Errors: INVALID (value out of range, a range of lengths that no tree or hardly any meets, more samples than
+   there are different trees), IO (folder, disk full; no partial file stays), MEMORY. */
 EbbStatus ebb_listops_generate(const char *folder, const EbbListopsConfig *config) EBB_MUST_CHECK;
 
 #ifdef __cplusplus

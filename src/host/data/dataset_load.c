@@ -1,0 +1,38 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "ebb/data.h"
+#include "host/data/listops_load.h"
+
+static int64_t integer_or_zero(const EbbConfig *config, const char *key) {
+  return ebb_config_is_null(config, key) ? 0 : ebb_config_integer(config, key);
+}
+
+static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
+  const EbbListopsOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
+                                     .l_max = integer_or_zero(config, "dataset.l_max"),
+                                     .append_bos = ebb_config_flag(config, "dataset.append_bos"),
+                                     .append_eos = ebb_config_flag(config, "dataset.append_eos"),
+                                     .max_samples = integer_or_zero(config, "dataset.max_samples")};
+  return ebb_listops_load(&options, out);
+}
+
+/* A new data set is a row here. */
+static const struct {
+  const char *name;
+  EbbStatus (*load)(const EbbConfig *config, EbbDataset **out);
+} rows[] = {{"listops", load_listops}};
+
+enum { N_ROWS = sizeof rows / sizeof *rows };
+
+EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) {
+  *out = NULL;
+  const char *name = ebb_config_string(config, "dataset._name_");
+  char known[512] = "";
+  for (size_t i = 0, used = 0; i < N_ROWS; i++) {
+    if (name && strcmp(rows[i].name, name) == 0) return rows[i].load(config, out);
+    used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", rows[i].name);
+  }
+  return ebb_fail(EBB_NOT_FOUND, "%s: there is no data set '%s' (dataset._name_); known are: %s",
+                  ebb_config_origin(config, "dataset._name_"), name ? name : "null", known);
+}
