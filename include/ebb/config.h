@@ -30,17 +30,20 @@ EbbStatus ebb_config_load_text(EbbConfig *config, const char *text, size_t lengt
 /* Errors: as above; NOT_FOUND, IO. */
 EbbStatus ebb_config_load_file(EbbConfig *config, const char *path) EBB_MUST_CHECK;
 
-/* Applies one "key=value"; the value is a YAML scalar or flow sequence. Errors: INVALID. */
+/* Applies one "key=value"; the value is YAML: a scalar, a flow sequence, or for a group a flow mapping;
+   nothing is null. Errors: INVALID, FORMAT. */
 EbbStatus ebb_config_override(EbbConfig *config, const char *assignment) EBB_MUST_CHECK;
 
 /* Loads the experiment `name` ("lra/s4-lra-imdb"): experiments/<name>.yaml in the folder named by the
    environment variable EBB_EXPERIMENTS, beside the program's source tree, or in the installation. Errors:
-   NOT_FOUND lists the nearest experiment names and the folders searched; else as load_file. */
+   NOT_FOUND lists the nearest experiment names and the folders searched; INVALID (no name inside those
+   folders); else as load_file. */
 EbbStatus ebb_config_load_experiment(EbbConfig *config, const char *name) EBB_MUST_CHECK;
 
 /* Values. The key must stand in config.def with that type; asking for another is a programming error
-   (assert). A null number reads as NAN (number) or INT64_MIN (integer), a null string as NULL. Lifetime of
-   strings and lists: until the key is set again or the configuration destroyed. */
+   (assert). A null number reads as NAN (number) or INT64_MIN (integer), a null string as NULL, a null flag as
+   false; the row in config.def says what null stands for. Lifetime of strings and lists: until the key is set
+   again or the configuration destroyed. */
 bool ebb_config_is_null(const EbbConfig *config, const char *key);
 bool ebb_config_flag(const EbbConfig *config, const char *key);
 int64_t ebb_config_integer(const EbbConfig *config, const char *key);
