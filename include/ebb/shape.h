@@ -25,8 +25,8 @@ typedef enum EbbDtype { EBB_F32, EBB_I32 } EbbDtype;
 
 /* ebb_shape(B, H, L): a shape of the listed dimensions (C only; C++ calls ebb_shape_from). A scalar is
  * (EbbShape){0}. */
-#define ebb_shape(...)     ebb_shape_of((const int64_t[]){__VA_ARGS__})
-#define ebb_shape_of(list) ebb_shape_from((int)(sizeof(list) / sizeof(int64_t)), list)
+#define ebb_shape(...)    ebb_shape_of((const int64_t[]){__VA_ARGS__})
+#define ebb_shape_of(...) ebb_shape_from((int)(sizeof(__VA_ARGS__) / sizeof(int64_t)), __VA_ARGS__)
 
 /* A shape from an array of `rank` dimensions. Errors: none here; ebb_shape_check names bad dimensions. */
 EbbShape ebb_shape_from(int rank, const int64_t *dim);
