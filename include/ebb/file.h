@@ -31,8 +31,8 @@ EbbStatus ebb_folder_check_writable(const char *path) EBB_MUST_CHECK;
    killed processes left behind. */
 typedef struct EbbFileWriter EbbFileWriter;
 
-/* Errors: INVALID (`path` is a folder or a device), IO (which call and why), STATE (this process is writing
-   `path` already), MEMORY. */
+/* Errors: INVALID (`path` is empty, a folder or a device), IO (which call and why), STATE (this process is
+   writing `path` already), MEMORY. */
 EbbStatus ebb_file_writer_create(const char *path, EbbFileWriter **out) EBB_MUST_CHECK;
 /* Errors: IO (path, bytes and why: a full disk, a limit). */
 EbbStatus ebb_file_writer_write(EbbFileWriter *writer, const void *data, size_t length) EBB_MUST_CHECK;

@@ -91,6 +91,7 @@ static char *folder_of(const char *path) {
 
 static EbbStatus begin(EbbFileWriter *writer, const char *path) {
   struct stat info;
+  if (!*path) return ebb_fail(EBB_INVALID, "the name of a file to write is empty");
   writer->path = strdup(path);
   writer->folder = folder_of(path);
   if (!writer->path || !writer->folder ||

@@ -49,7 +49,7 @@ WIDEN(bf16, uint16_t, real, bfloat_value(x))
 WIDEN(i64, int64_t, whole, x)
 WIDEN(i32, int32_t, whole, x)
 WIDEN(i16, int16_t, whole, x)
-WIDEN(i8, int8_t, whole, x)
+WIDEN(i8, int8_t, whole, (int64_t)x)
 WIDEN(u8, uint8_t, whole, x)
 WIDEN(bool, uint8_t, whole, x != 0)
 

@@ -327,14 +327,16 @@ static EbbStatus map_file(int fd, const char *path, EbbSafetensors **out) {
   void *map = mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, 0);
   if (map == MAP_FAILED)
     return ebb_fail(EBB_IO, "%s: cannot map %zu bytes into memory: %s", path, length, strerror(errno));
-  EbbStatus status = ebb_safetensors_parse(map, length, path, out);
-  if (status == EBB_OK) {
-    (*out)->map = map;
-    (*out)->map_length = length;
-  } else {
+  EbbSafetensors *file = NULL;
+  EbbStatus status = ebb_safetensors_parse(map, length, path, &file);
+  if (!file) {
     munmap(map, length);
+    return status;
   }
-  return status;
+  file->map = map;
+  file->map_length = length;
+  *out = file;
+  return EBB_OK;
 }
 
 EbbStatus ebb_safetensors_open(const char *path, EbbSafetensors **out) {
