@@ -36,10 +36,18 @@ struct Writer {
   }
 };
 
-std::string scratch(const std::string &name) {
+/* A folder of this process, removed at its end. */
+struct Scratch {
   std::string folder = testing::TempDir() + "ebb_safetensors_" + std::to_string(getpid());
-  std::filesystem::create_directories(folder);
-  return folder + "/" + name;
+  Scratch() { std::filesystem::create_directories(folder); }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+  ~Scratch() { std::filesystem::remove_all(folder); }
+};
+
+std::string scratch(const std::string &name) {
+  static const Scratch root;
+  return root.folder + "/" + name;
 }
 
 std::string contents(const std::string &path) {
@@ -139,7 +147,7 @@ TEST(Safetensors, EveryTypeComesBack) {
   EXPECT_EQ(0, std::memcmp(whole, i64, sizeof whole));
   float single[2];
   EXPECT_EQ(ebb_stored_floats(ebb_safetensors_find(r.file, "f32"), single, 2), EBB_OK);
-  EXPECT_EQ(0, std::memcmp(single, f32, sizeof single));
+  EXPECT_EQ(std::vector<float>(single, single + 2), std::vector<float>(f32, f32 + 2));
   EXPECT_EQ(ebb_safetensors_find(r.file, "f3"), nullptr);
   EXPECT_EQ(ebb_safetensors_find(r.file, "f64")->shape.rank, 1);
 }
