@@ -1,0 +1,41 @@
+/* Batch normalisation of x (B, H, L) over (B, L) for each channel, padded positions included: y = (x - mean)
+   rstd weight
+   + bias, rstd = 1 / sqrt(var + eps) with the biased variance. Training updates running_mean and running_var
+   (the unbiased variance): running += momentum (batch - running); evaluation normalises with them. Parameters
+   weight (H) = 1, bias (H) = 0; buffers running_mean (H) = 0, running_var (H) = 1. Source: Ioffe and Szegedy
+   2015, "Batch Normalization", algorithm 1. */
+#ifndef EBB_OPS_BATCH_NORM_H
+#define EBB_OPS_BATCH_NORM_H
+
+#include "ebb/op.h"
+#include "ebb/ops/norm.h"
+
+typedef struct EbbBatchNormConfig {
+  double eps, momentum; /* published: 1e-5 and 0.1 */
+} EbbBatchNormConfig;
+
+/* All pointers are disjoint device memory of the graph. Forward fails with INVALID in training where B L = 1.
+ */
+typedef struct EbbBatchNormArgs {
+  const float *x;             /* (B, H, L), read again by backward */
+  float *dx;                  /* (B, H, L) or NULL */
+  bool add_dx;                /* dx: add to what is there, else overwrite */
+  const float *weight, *bias; /* (H) */
+  float *dweight, *dbias;     /* (H), added to; NULL: not wanted */
+  float *running_mean;        /* (H), written in training */
+  float *running_var;         /* (H), written in training */
+  float *mean, *rstd;         /* (H) each, forward to backward: what forward normalised with */
+  float *y;                   /* (B, H, L) */
+  const float *dy;            /* (B, H, L) */
+  int64_t B, H, L;
+  double eps, momentum;
+} EbbBatchNormArgs;
+
+/* dL/dx of y = (x - mean) scale + bias where mean and variance depend on x: scale = rstd weight, mean_dy the
+   mean of dy, mean_dot the mean of dy (x - mean) rstd^2. With both means 0: constant statistics. */
+EBB_INLINE float ebb_batch_norm_dx(float dy, float x, float mean, float scale, float mean_dy,
+                                   float mean_dot) {
+  return scale * (dy - mean_dy - (x - mean) * mean_dot);
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* Features of a pair for the retrieval head: x (2B, H), row r the first and row B + r the second document of
+   pair r -> y (B, 4H) = [a, b, a - b, a b]. */
+#ifndef EBB_OPS_RETRIEVAL_H
+#define EBB_OPS_RETRIEVAL_H
+
+#include "ebb/op.h"
+
+typedef struct EbbRetrievalConfig {
+  int unused; /* C has no empty struct */
+} EbbRetrievalConfig;
+
+/* All pointers are disjoint device memory of the graph. */
+typedef struct EbbRetrievalArgs {
+  const float *x;  /* (2B, H), read again by backward */
+  float *dx;       /* (2B, H) or NULL */
+  bool add_dx;     /* dx: add to what is there, else overwrite */
+  float *y;        /* (B, 4H) */
+  const float *dy; /* (B, 4H) */
+  int64_t B, H;
+} EbbRetrievalArgs;
+
+#endif

@@ -1,0 +1,58 @@
+#include "ebb/ops/mse.h"
+
+#include "host/cpu.h"
+#include "host/ops/row_weights.h"
+
+static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
+  (void)config;
+  EbbMseArgs *a = out;
+  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 2, true, &a->x));
+  EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
+  EBB_TRY(ebb_setup_input(setup, 1, EBB_F32, 2, true, &a->targets));
+  EbbShape shape = ebb_setup_shape(setup, 0), targets = ebb_setup_shape(setup, 1);
+  char text[2][160];
+  if (!ebb_shape_equal(&shape, &targets))
+    return ebb_fail(EBB_SHAPE, "%s: the prediction is %s, the targets are %s", ebb_setup_where(setup),
+                    ebb_shape_text(&shape, text[0], sizeof text[0]),
+                    ebb_shape_text(&targets, text[1], sizeof text[1]));
+  a->B = shape.dim[0], a->O = shape.dim[1];
+  EBB_TRY(ebb_setup_row_weights(setup, 2, a->B, &a->weights));
+  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, (EbbShape){0}, false, &a->loss));
+  return ebb_setup_output_grad(setup, 0, &a->dloss);
+}
+
+static EbbStatus forward(const void *args, const EbbRun *run) {
+  (void)run;
+  const EbbMseArgs *a = args;
+  EBB_TRY(ebb_row_weights_check("mse", a->weights, a->B));
+  double loss = 0;
+  for (int64_t b = 0; b < a->B; b++) {
+    const double w = (double)ebb_row_weight(a->weights, b);
+    double row = 0;
+    for (int64_t o = 0; o < a->O && w > 0; o++) {
+      const double difference = (double)a->x[b * a->O + o] - (double)a->targets[b * a->O + o];
+      row += difference * difference;
+    }
+    loss += w * row / (double)a->O;
+  }
+  *a->loss = (float)(loss / ebb_row_weight_sum(a->weights, a->B));
+  return EBB_OK;
+}
+
+static EbbStatus backward(const void *args, const EbbRun *run) {
+  (void)run;
+  const EbbMseArgs *a = args;
+  if (!a->dx) return EBB_OK;
+  const double scale = 2 * (double)*a->dloss / ((double)a->O * ebb_row_weight_sum(a->weights, a->B));
+  for (int64_t b = 0; b < a->B; b++) {
+    const float w = (float)(scale * (double)ebb_row_weight(a->weights, b));
+    for (int64_t i = b * a->O; i < (b + 1) * a->O; i++) {
+      const float gradient = w != 0 ? w * (a->x[i] - a->targets[i]) : 0;
+      a->dx[i] = (a->add_dx ? a->dx[i] : 0) + gradient;
+    }
+  }
+  return EBB_OK;
+}
+
+const EbbOp ebb_mse_op = {.name = "mse", .args_size = sizeof(EbbMseArgs), .setup = set_up};
+const EbbKernels ebb_mse_cpu = {forward, backward};

@@ -1,0 +1,261 @@
+#include "ebb/ops/s4_out.h"
+
+#include <omp.h>
+
+#include "host/cpu.h"
+#include "host/dropout.h"
+#include "host/rows.h"
+
+/* A tile's projection stays in the level-2 cache while what follows it is applied. */
+enum { TILE_FLOATS = 64 * 1024, TILE_LEAST = 64, TILE_MOST = 1024 };
+/* Sums for dweight are kept apart for each group of tiles, so that they have one order for any number of
+ * threads. */
+enum { GROUPS_LEAST = 8, GROUPS_MOST = 64, GROUP_FLOATS = 8 * 1024 * 1024 };
+
+static int64_t clamp(int64_t value, int64_t least, int64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+static void choose_tiles(EbbS4OutArgs *a) {
+  int64_t widest = clamp(TILE_FLOATS / a->O / 16 * 16, TILE_LEAST, TILE_MOST);
+  a->tiles = (a->L + widest - 1) / widest;
+  a->tile = ebb_row_floats((a->L + a->tiles - 1) / a->tiles);
+  a->tiles = (a->L + a->tile - 1) / a->tile;
+  a->groups = ebb_min64(clamp(GROUP_FLOATS / (a->O * a->H), GROUPS_LEAST, GROUPS_MOST), a->B * a->tiles);
+}
+
+static int64_t partial_floats(const EbbS4OutArgs *a) { return a->O * a->H + a->O; }
+static int64_t work_floats(const EbbS4OutArgs *a) { return (a->O + 1) * a->tile; }
+
+static EbbStatus set_up_inputs(EbbSetup *setup, EbbS4OutArgs *a) {
+  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, &a->h));
+  EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dh, &a->add_dh));
+  a->residual = NULL, a->dresidual = NULL;
+  if (ebb_setup_inputs(setup) < 2) return EBB_OK;
+  EbbShape shape = ebb_setup_shape(setup, 0), residual = ebb_setup_shape(setup, 1);
+  char text[2][160];
+  if (!ebb_shape_equal(&shape, &residual))
+    return ebb_fail(EBB_SHAPE, "%s: the residual is %s, the layer's values are %s", ebb_setup_where(setup),
+                    ebb_shape_text(&residual, text[0], sizeof text[0]),
+                    ebb_shape_text(&shape, text[1], sizeof text[1]));
+  EBB_TRY(ebb_setup_input(setup, 1, EBB_F32, 3, false, &a->residual));
+  return ebb_setup_input_grad(setup, 1, &a->dresidual, &a->add_dresidual);
+}
+
+static EbbStatus set_up_memory(EbbSetup *setup, EbbS4OutArgs *a) {
+  const double bound = 1 / sqrt((double)a->H);
+  const EbbParamSpec weight = {
+      .name = "output_linear.weight", .shape = ebb_shape(a->O, a->H), .draw = EBB_DRAW_UNIFORM, .a = bound};
+  const EbbParamSpec bias = {
+      .name = "output_linear.bias", .shape = ebb_shape(a->O), .draw = EBB_DRAW_UNIFORM, .a = bound};
+  EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
+  EBB_TRY(ebb_setup_param(setup, &bias, &a->bias, &a->dbias));
+  const bool training = ebb_setup_training(setup);
+  a->gates = NULL, a->partial = NULL;
+  if (training && a->glu)
+    EBB_TRY(ebb_setup_saved(setup, (size_t)(a->B * a->tiles * a->O * a->tile) * sizeof(float), &a->gates));
+  if (training)
+    EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->groups * partial_floats(a)) * sizeof(float), &a->partial));
+  return ebb_setup_scratch(setup, (size_t)(ebb_setup_threads(setup) * work_floats(a)) * sizeof(float),
+                           &a->work);
+}
+
+static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
+  const EbbS4OutConfig *c = config;
+  EbbS4OutArgs *a = out;
+  if (!(c->dropout >= 0 && c->dropout < 1))
+    return ebb_fail(EBB_INVALID, "%s: dropout %g must be at least 0 and below 1", ebb_setup_where(setup),
+                    (double)c->dropout);
+  EBB_TRY(set_up_inputs(setup, a));
+  EbbShape shape = ebb_setup_shape(setup, 0);
+  a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2];
+  a->O = c->glu ? 2 * a->H : a->H;
+  a->glu = c->glu, a->tie = c->tie, a->dropout = c->dropout, a->node = ebb_setup_node(setup);
+  choose_tiles(a);
+  EBB_TRY(set_up_memory(setup, a));
+  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, &a->y));
+  return ebb_setup_output_grad(setup, 0, &a->dy);
+}
+
+/* One tile of work: row b, columns l0 .. l0 + width - 1; `at` is the tile's first element in (B, H, L)
+ * arrays. */
+typedef struct Tile {
+  int64_t index, b, l0, width, at;
+} Tile;
+
+static Tile tile_of(const EbbS4OutArgs *a, int64_t index) {
+  Tile t = {.index = index, .b = index / a->tiles, .l0 = index % a->tiles * a->tile};
+  t.width = ebb_min64(a->tile, a->L - t.l0);
+  t.at = t.b * a->H * a->L + t.l0;
+  return t;
+}
+
+/* Dropout of channel j in this tile: one number for all columns, or a row of factors where *row is set. */
+static float dropout_of(const EbbS4OutArgs *a, const EbbRun *run, const Tile *t, int64_t j, float *work,
+                        const float **row) {
+  *row = NULL;
+  if (!run->training || a->dropout <= 0) return 1;
+  int64_t channel = t->b * a->H + j;
+  if (a->tie)
+    return ebb_dropout_factor(ebb_random(run->seed, run->step, a->node, (uint64_t)channel), a->dropout);
+  ebb_dropout_row(run, a->node, a->dropout, (uint64_t)(channel * a->L + t->l0), t->width, work);
+  *row = work;
+  return 1;
+}
+
+/* y = residual + factor * value on one row of a tile. */
+static void finish_row(const float *restrict value, float scale, const float *restrict factors,
+                       const float *restrict residual, int64_t width, float *restrict y) {
+  if (factors)
+    for (int64_t i = 0; i < width; i++) y[i] = value[i] * factors[i];
+  else
+    for (int64_t i = 0; i < width; i++) y[i] = value[i] * scale;
+  if (residual)
+    for (int64_t i = 0; i < width; i++) y[i] += residual[i];
+}
+
+static void project(const EbbS4OutArgs *a, const Tile *t, float *o) {
+  for (int64_t j = 0; j < a->O; j++) {
+    const float bias = a->bias[j];
+    for (int64_t i = 0; i < t->width; i++) o[j * a->tile + i] = bias;
+  }
+  ebb_cpu_gemm(&(EbbGemm){.m = a->O,
+                          .n = t->width,
+                          .k = a->H,
+                          .alpha = 1,
+                          .a = a->weight,
+                          .lda = a->H,
+                          .b = a->h + t->at,
+                          .ldb = a->L,
+                          .beta = 1,
+                          .c = o,
+                          .ldc = a->tile});
+}
+
+static void forward_tile(const EbbS4OutArgs *a, const EbbRun *run, const Tile *t, float *work) {
+  float *o = a->gates ? a->gates + t->index * a->O * a->tile : work, *spare = work + a->O * a->tile;
+  project(a, t, o);
+  for (int64_t j = 0; j < a->H; j++) {
+    float *restrict value = o + j * a->tile, *restrict gate = o + (a->H + j) * a->tile;
+    const float *factors, *residual = a->residual ? a->residual + t->at + j * a->L : NULL;
+    float *restrict y = a->y + t->at + j * a->L;
+    const float scale = dropout_of(a, run, t, j, spare, &factors);
+    if (!a->glu) {
+      finish_row(value, scale, factors, residual, t->width, y);
+      continue;
+    }
+    for (int64_t i = 0; i < t->width; i++) gate[i] = ebb_sigmoidf(gate[i]);
+    if (factors)
+      for (int64_t i = 0; i < t->width; i++) y[i] = ebb_glu(value[i], gate[i]) * factors[i];
+    else
+      for (int64_t i = 0; i < t->width; i++) y[i] = ebb_glu(value[i], gate[i]) * scale;
+    if (residual)
+      for (int64_t i = 0; i < t->width; i++) y[i] += residual[i];
+  }
+}
+
+static EbbStatus forward(const void *args, const EbbRun *run) {
+  const EbbS4OutArgs *a = args;
+#pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
+  for (int64_t index = 0; index < a->B * a->tiles; index++) {
+    Tile t = tile_of(a, index);
+    forward_tile(a, run, &t, a->work + omp_get_thread_num() * work_floats(a));
+  }
+  return EBB_OK;
+}
+
+/* Writes dL/do of a tile, and passes dy on to the residual. */
+static void output_gradient(const EbbS4OutArgs *a, const EbbRun *run, const Tile *t, float *d_o,
+                            float *spare) {
+  const float *o = a->gates ? a->gates + t->index * a->O * a->tile : NULL;
+  for (int64_t j = 0; j < a->H; j++) {
+    const float *restrict dy = a->dy + t->at + j * a->L;
+    float *restrict da = d_o + j * a->tile;
+    const float *factors;
+    const float scale = dropout_of(a, run, t, j, spare, &factors);
+    finish_row(dy, scale, factors, NULL, t->width, da);
+    if (a->glu) {
+      const float *restrict value = o + j * a->tile, *restrict gate = o + (a->H + j) * a->tile;
+      float *restrict dc = d_o + (a->H + j) * a->tile;
+      for (int64_t i = 0; i < t->width; i++) {
+        dc[i] = ebb_glu_dc(da[i], value[i], gate[i]);
+        da[i] = ebb_glu_da(da[i], gate[i]);
+      }
+    }
+    if (!a->dresidual) continue;
+    float *restrict to = a->dresidual + t->at + j * a->L;
+    if (a->add_dresidual)
+      for (int64_t i = 0; i < t->width; i++) to[i] += dy[i];
+    else
+      for (int64_t i = 0; i < t->width; i++) to[i] = dy[i];
+  }
+}
+
+static void input_gradient(const EbbS4OutArgs *a, const Tile *t, const float *d_o) {
+  ebb_cpu_gemm(&(EbbGemm){.transpose_a = true,
+                          .m = a->H,
+                          .n = t->width,
+                          .k = a->O,
+                          .alpha = 1,
+                          .a = a->weight,
+                          .lda = a->H,
+                          .b = d_o,
+                          .ldb = a->tile,
+                          .beta = a->add_dh ? 1.0f : 0.0f,
+                          .c = a->dh + t->at,
+                          .ldc = a->L});
+}
+
+static void weight_gradient(const EbbS4OutArgs *a, const Tile *t, const float *d_o, bool first,
+                            float *partial) {
+  ebb_cpu_gemm(&(EbbGemm){.transpose_b = true,
+                          .m = a->O,
+                          .n = a->H,
+                          .k = t->width,
+                          .alpha = 1,
+                          .a = d_o,
+                          .lda = a->tile,
+                          .b = a->h + t->at,
+                          .ldb = a->L,
+                          .beta = first ? 0.0f : 1.0f,
+                          .c = partial,
+                          .ldc = a->H});
+  float *bias = partial + a->O * a->H;
+  for (int64_t j = 0; j < a->O; j++)
+    bias[j] = (first ? 0 : bias[j]) + (float)ebb_row_sum(d_o + j * a->tile, t->width);
+}
+
+static void backward_group(const EbbS4OutArgs *a, const EbbRun *run, int64_t group, float *work) {
+  int64_t count = a->B * a->tiles, first = group * count / a->groups, end = (group + 1) * count / a->groups;
+  for (int64_t index = first; index < end; index++) {
+    Tile t = tile_of(a, index);
+    output_gradient(a, run, &t, work, work + a->O * a->tile);
+    if (a->dh) input_gradient(a, &t, work);
+    weight_gradient(a, &t, work, index == first, a->partial + group * partial_floats(a));
+  }
+}
+
+/* Adds the groups' sums for output channel j, in the order of the groups. */
+static void join_groups(const EbbS4OutArgs *a, int64_t j) {
+  for (int64_t group = 0; group < a->groups; group++) {
+    const float *restrict partial = a->partial + group * partial_floats(a);
+    if (a->dweight) {
+      float *restrict row = a->dweight + j * a->H;
+      for (int64_t i = 0; i < a->H; i++) row[i] += partial[j * a->H + i];
+    }
+    if (a->dbias) a->dbias[j] += partial[a->O * a->H + j];
+  }
+}
+
+static EbbStatus backward(const void *args, const EbbRun *run) {
+  const EbbS4OutArgs *a = args;
+#pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
+  for (int64_t group = 0; group < a->groups; group++)
+    backward_group(a, run, group, a->work + omp_get_thread_num() * work_floats(a));
+#pragma omp parallel for num_threads(EBB_THREADS(run))
+  for (int64_t j = 0; j < a->O; j++) join_groups(a, j);
+  return EBB_OK;
+}
+
+const EbbOp ebb_s4_out_op = {.name = "s4_out", .args_size = sizeof(EbbS4OutArgs), .setup = set_up};
+const EbbKernels ebb_s4_out_cpu = {forward, backward};

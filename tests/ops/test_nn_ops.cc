@@ -1,0 +1,109 @@
+// The checks of op_check.h for the ops around the state-space layer.
+#include <gtest/gtest.h>
+
+#include "ebb/ops/batch_norm.h"
+#include "ebb/ops/cross_entropy.h"
+#include "ebb/ops/embedding.h"
+#include "ebb/ops/encode_linear.h"
+#include "ebb/ops/gelu.h"
+#include "ebb/ops/layer_norm.h"
+#include "ebb/ops/layer_norm_scalar.h"
+#include "ebb/ops/linear.h"
+#include "ebb/ops/mse.h"
+#include "ebb/ops/pool.h"
+#include "ebb/ops/retrieval.h"
+#include "ebb/ops/s4_out.h"
+#include "support/op_check.h"
+
+using ebb_test::bytes_of;
+using ebb_test::OpCase;
+using ebb_test::OpInput;
+
+namespace {
+
+OpInput integers(std::vector<int64_t> shape, std::vector<int32_t> values) {
+  OpInput input;
+  input.shape = std::move(shape), input.type = EBB_I32, input.grad = false,
+  input.integers = std::move(values);
+  return input;
+}
+
+OpInput constants(std::vector<int64_t> shape, std::vector<float> values) {
+  OpInput input;
+  input.shape = std::move(shape), input.grad = false, input.floats = std::move(values);
+  return input;
+}
+
+OpInput floats(std::vector<int64_t> shape) {
+  OpInput input;
+  input.shape = std::move(shape);
+  return input;
+}
+
+OpCase one(const char *name, const char *op, std::vector<unsigned char> config, std::vector<OpInput> inputs,
+           bool training = true) {
+  OpCase test;
+  test.name = name, test.op = op, test.config = std::move(config), test.inputs = std::move(inputs);
+  test.training = training;
+  return test;
+}
+
+OpCase loss(const char *name, std::vector<OpInput> inputs) {
+  OpCase test = one(name, "cross_entropy", bytes_of(EbbCrossEntropyConfig{}), std::move(inputs));
+  test.outputs = 2;
+  return test;
+}
+
+std::vector<OpCase> cases() {
+  const OpInput x = floats({3, 5, 37}), wide = floats({2, 4, 300}),
+                tokens = integers({2, 37}, {4, 0, 9, 9, 9, 0, 2});
+  const OpInput lengths = integers({3}, {37, 1, 20}), labels = integers({4}, {2, 0, 4, 1});
+  const auto batch = bytes_of(EbbBatchNormConfig{1e-5, 0.1});
+  const auto layer = bytes_of(EbbLayerNormConfig{1e-5}), scalar = bytes_of(EbbLayerNormScalarConfig{});
+  const auto mean = bytes_of(EbbPoolConfig{EBB_POOL_MEAN}), last = bytes_of(EbbPoolConfig{EBB_POOL_LAST});
+  const auto out = [](bool glu, float dropout, bool tie) {
+    return bytes_of(EbbS4OutConfig{glu, dropout, tie});
+  };
+  return {
+      one("embedding", "embedding", bytes_of(EbbEmbeddingConfig{10, 20}), {tokens}),
+      one("encoder of one input", "encode_linear", bytes_of(EbbEncodeLinearConfig{1, 35}),
+          {floats({2, 600, 1})}),
+      one("encoder of three inputs", "encode_linear", bytes_of(EbbEncodeLinearConfig{3, 35}),
+          {floats({2, 40, 3})}),
+      one("batch norm", "batch_norm", batch, {x}),
+      one("batch norm, running statistics", "batch_norm", batch, {x}, false),
+      one("layer norm", "layer_norm", layer, {x}),
+      one("layer norm, several tiles", "layer_norm", layer, {wide}),
+      one("scalar layer norm", "layer_norm_scalar", scalar, {x}),
+      one("scalar layer norm, several tiles", "layer_norm_scalar", scalar, {wide}),
+      one("glu", "s4_out", out(true, 0, true), {x}),
+      one("glu, residual", "s4_out", out(true, 0, true), {x, x}),
+      one("glu, tied dropout, residual", "s4_out", out(true, 0.3F, true), {x, x}),
+      one("glu, dropout, several tiles", "s4_out", out(true, 0.3F, false), {floats({2, 3, 2100})}),
+      one("linear output, dropout, residual", "s4_out", out(false, 0.5F, false), {x, x}),
+      one("linear output, evaluation", "s4_out", out(false, 0.5F, true), {x}, false),
+      one("pool mean", "pool", mean, {x}),
+      one("pool mean, lengths", "pool", mean, {x, lengths}),
+      one("pool last", "pool", last, {x}),
+      one("pool last, lengths", "pool", last, {x, lengths}),
+      one("linear", "linear", bytes_of(EbbLinearConfig{70}), {floats({5, 9})}),
+      one("linear of three dimensions", "linear", bytes_of(EbbLinearConfig{3}), {floats({7, 11, 9})}),
+      one("gelu", "gelu", bytes_of(EbbGeluConfig{}), {floats({3, 5000})}),
+      one("retrieval", "retrieval", bytes_of(EbbRetrievalConfig{}), {floats({6, 7})}),
+      loss("cross entropy", {floats({4, 5}), labels}),
+      loss("cross entropy, weights", {floats({4, 5}), labels, constants({4}, {1, 0, 0.5F, 2})}),
+      one("mse", "mse", bytes_of(EbbMseConfig{}), {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1})}),
+      one("mse, weights", "mse", bytes_of(EbbMseConfig{}),
+          {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1}), constants({4}, {1, 0, 1, 0.5F})}),
+  };
+}
+
+class NnOps : public testing::TestWithParam<std::string> {};
+
+TEST_P(NnOps, PassesTheOpChecks) {
+  for (const OpCase &test : cases()) ebb_test::check_op(test, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, NnOps, testing::ValuesIn(ebb_test::devices()));
+
+} // namespace
