@@ -87,7 +87,7 @@ TEST(Plot, SvgHoldsTheNamesAndScores) {
   ASSERT_EQ(plot({run}, out + "/curves.svg"), EBB_OK) << ebb_error();
   std::string svg = read_all(out + "/curves.svg");
   for (const char *text :
-       {"<svg", "run_1", "validation, best 50", "test 75", "step (about 10 an epoch)", "accuracy (%)"})
+       {"<svg", "run_1", "val (best 50)", "test (75)", "step (about 10 an epoch)", "accuracy (%)"})
     EXPECT_TRUE(contains(svg, text)) << text;
 }
 
@@ -194,8 +194,7 @@ TEST(Plot, ScriptDrawsEveryCurve) {
   Path path(fake_gnuplot("cat") + ":" + getenv("PATH"));
   ASSERT_EQ(plot({run}, out + "/script.png"), EBB_OK) << ebb_error();
   std::string script = read_all(out + "/script.png");
-  for (const char *part :
-       {"title 'run''s'", "$d0_0_0 << EOD\n1 1.96039735 1.96039735\n", "\n7 NaN NaN\n", "\nEOD\n$d0_0_1 <<",
-        "$d0_1_2 << EOD\n50 75 75\nEOD", "title 'validation, best 50'"})
+  for (const char *part : {"title 'run''s'", "$d0_0_0 << EOD\n1 1.96039735 1.96039735\n", "\n7 NaN NaN\n",
+                           "\nEOD\n$d0_0_1 <<", "$d0_1_2 << EOD\n50 75 75\nEOD", "title 'val (best 50)'"})
     EXPECT_TRUE(contains(script, part)) << part;
 }

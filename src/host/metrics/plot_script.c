@@ -10,13 +10,13 @@ static const char *const colours[N_COLOURS] = {"0072B2", "D55E00", "009E73", "CC
                                                "E69F00", "56B4E9", "000000"};
 
 static const struct {
-  const char *label, *key_place; /* the corner that its curves leave free */
-  double scale, least, most;     /* the values are shown times `scale`; the axis never leaves [least, most] */
+  const char *label;
+  double scale, least, most; /* the values are shown times `scale`; the axis never leaves [least, most] */
   bool more_is_better;
 } measures[EBB_N_MEASURES] = {
-    [EBB_LOSS] = {"loss", "top right", 1, -INFINITY, INFINITY, false},
-    [EBB_ACCURACY] = {"accuracy (%)", "bottom right", 100, 0, 100, true},
-    [EBB_RMSE] = {"RMSE", "top right", 1, 0, INFINITY, false},
+    [EBB_LOSS] = {"loss", 1, -INFINITY, INFINITY, false},
+    [EBB_ACCURACY] = {"accuracy (%)", 100, 0, 100, true},
+    [EBB_RMSE] = {"RMSE", 1, 0, INFINITY, false},
 };
 
 static const struct {
@@ -88,7 +88,7 @@ static void put_settings(FILE *script, bool svg) {
   fputs("set encoding utf8\n"
         "set border 3 lc rgb '#555555'\nset tics nomirror textcolor rgb '#333333'\n"
         "set grid lc rgb '#E4E4E4' lt 1 lw 1\nset datafile missing 'NaN'\n"
-        "set key Left reverse noenhanced samplen 2.5 spacing 1.15\n",
+        "set key below center horizontal Left reverse noenhanced samplen 2 spacing 1.15 height 0.5\n",
         script);
 }
 
@@ -151,9 +151,9 @@ static void put_title(FILE *script, const EbbRunCurves *run, int count, int meas
   else if (split == EBB_TRAIN_SPLIT)
     fputs(" title 'train'", script);
   else if (split == EBB_VAL_SPLIT)
-    fprintf(script, " title 'validation, best %.4g'", best_value(curve, measure));
+    fprintf(script, " title 'val (best %.4g)'", best_value(curve, measure));
   else
-    fprintf(script, " title 'test %.4g'", last_value(curve, measure));
+    fprintf(script, " title 'test (%.4g)'", last_value(curve, measure));
 }
 
 /* A colour a run; a single run has one a split. */
@@ -189,10 +189,6 @@ static void put_legend(FILE *script, const EbbRunCurves *runs, int count, int me
 static void put_panel(FILE *script, const EbbRunCurves *runs, int count, int measure) {
   put_x_axis(script, runs, count, measure);
   put_y_axis(script, runs, count, measure);
-  if (count == 1)
-    fprintf(script, "set key inside vertical %s opaque width 1\n", measures[measure].key_place);
-  else
-    fputs("set key below center horizontal width 2 height 0.5\n", script);
   fputs("plot NaN notitle", script);
   for (int s = 0; s < EBB_N_SPLITS; s++)
     for (int r = 0; r < count; r++) put_curve(script, runs, r, count, measure, s);
