@@ -12,3 +12,7 @@ if(EBB_SANITIZE)
   target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE})
 endif()
+if(EBB_BUILD_FUZZ)
+  # The fuzzer steers by the branches taken in the library.
+  target_compile_options(ebb_flags INTERFACE $<$<C_COMPILER_ID:Clang>:-fsanitize=fuzzer-no-link>)
+endif()

@@ -110,7 +110,8 @@ EbbStatus ebb_config_stage_hydra(EbbConfigStage *stage, const char *entry, EbbCo
    INVALID, MEMORY; stage->line and column tell where. */
 EbbStatus ebb_config_stage_text(EbbConfigStage *stage, const char *path, const char *text, size_t length);
 
-/* Refuses what is no UTF-8 text: the YAML parser would take the first such byte for the end. Errors: FORMAT. */
+/* Refuses what is no UTF-8 text: the YAML parser would take the first such byte for the end.
+   Errors: FORMAT. */
 EbbStatus ebb_config_check_bytes(EbbConfigStage *stage, const char *text, size_t length);
 
 /* The IGNORED row that is `path` or stands above it, or -1. */

@@ -59,21 +59,23 @@ EbbStatus ebb_config_load_file(EbbConfig *config, const char *path) {
   return status;
 }
 
-static EbbStatus split(const char *assignment, char *key, size_t bytes) {
-  EbbConfigQuote quote = ebb_config_quote(assignment, strlen(assignment));
+/* Hydra's ways to add and to delete a key. */
+static EbbStatus refuse_hydra(const char *assignment) {
+  const char *rest = assignment + strspn(assignment, "+~");
   if (*assignment == '+') {
-    const char *rest = assignment + strspn(assignment, "+");
-    quote = ebb_config_quote(rest, strlen(rest));
-    return ebb_fail(EBB_INVALID, "ebb knows every key, drop the '+': %s", quote.text);
+    return ebb_fail(EBB_INVALID, "ebb knows every key, drop the '+': %s",
+                    ebb_config_quote(rest, strlen(rest)).text);
   }
-  if (*assignment == '~') {
-    return ebb_fail(EBB_INVALID, "a key cannot be deleted; write %s=null",
-                    ebb_config_quote(assignment + 1, strcspn(assignment + 1, "=")).text);
-  }
-  const char *equals = strchr(assignment, '=');
-  if (!equals || equals == assignment)
+  return ebb_fail(EBB_INVALID, "a key cannot be deleted; write %s=null",
+                  ebb_config_quote(rest, strcspn(rest, "=")).text);
+}
+
+static EbbStatus split(const char *assignment, char *key, size_t bytes) {
+  if (*assignment == '+' || *assignment == '~') return refuse_hydra(assignment);
+  size_t length = strcspn(assignment, "=");
+  if (length == 0 || assignment[length] == 0) {
     return ebb_fail(EBB_INVALID, "an override is key=value, such as optimizer.lr=0.01");
-  size_t length = (size_t)(equals - assignment);
+  }
   if (length >= bytes) return ebb_fail(EBB_INVALID, "unknown key, longer than any known one");
   memcpy(key, assignment, length);
   key[length] = 0;

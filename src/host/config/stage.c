@@ -28,17 +28,13 @@ EbbStatus ebb_config_unknown(const char *path) {
   return ebb_fail(EBB_INVALID, "unknown key '%s'; the nearest known key is '%s'", quote.text, nearest);
 }
 
-/* `out` is NULL where a preset gives way. */
-static EbbStatus claim(EbbConfigStage *stage, int row, bool preset, EbbConfigValue **out) {
-  *out = NULL;
+static EbbStatus claim(EbbConfigStage *stage, int row, bool preset) {
   if (stage->set_at[row] > 0 && !stage->preset[row]) {
-    if (preset) return EBB_OK;
     return ebb_fail(EBB_INVALID, "%s is set twice, first in line %d", ebb_config_rows[row].path,
                     stage->set_at[row]);
   }
   stage->set_at[row] = stage->line > 0 ? stage->line : 1;
   stage->preset[row] = preset;
-  *out = &stage->values[row];
   return EBB_OK;
 }
 
@@ -52,11 +48,11 @@ static EbbStatus set_origin(const EbbConfigStage *stage, EbbConfigValue *value) 
 }
 
 static EbbStatus stage_row(EbbConfigStage *stage, int row, EbbConfigScalar scalar, bool preset) {
-  EbbConfigValue *value;
-  EBB_TRY(claim(stage, row, preset, &value));
-  if (!value) return EBB_OK;
-  EBB_TRY(ebb_config_value_set(&ebb_config_rows[row], scalar, value));
-  return set_origin(stage, value);
+  bool gives_way = preset && stage->set_at[row] > 0 && !stage->preset[row];
+  if (gives_way) return EBB_OK;
+  EBB_TRY(claim(stage, row, preset));
+  EBB_TRY(ebb_config_value_set(&ebb_config_rows[row], scalar, &stage->values[row]));
+  return set_origin(stage, &stage->values[row]);
 }
 
 EbbStatus ebb_config_stage_list(EbbConfigStage *stage, const char *path, int *row) {
@@ -65,10 +61,9 @@ EbbStatus ebb_config_stage_list(EbbConfigStage *stage, const char *path, int *ro
     if (!ebb_config_is_group(path)) return ebb_config_unknown(path);
     return ebb_fail(EBB_INVALID, "%s is a group of keys ('name: value' lines), not a list", path);
   }
-  EbbConfigValue *value;
-  EBB_TRY(claim(stage, *row, false, &value));
-  EBB_TRY(ebb_config_value_begin(&ebb_config_rows[*row], value));
-  return set_origin(stage, value);
+  EBB_TRY(claim(stage, *row, false));
+  EBB_TRY(ebb_config_value_begin(&ebb_config_rows[*row], &stage->values[*row]));
+  return set_origin(stage, &stage->values[*row]);
 }
 
 static EbbStatus refuse_group(const char *path, EbbConfigScalar scalar) {

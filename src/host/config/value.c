@@ -36,7 +36,7 @@ EbbConfigQuote ebb_config_quote(const char *text, size_t length) {
     unsigned char c = (unsigned char)text[i];
     quote.text[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
   }
-  strcpy(quote.text + shown, length > shown ? "..." : "");
+  memcpy(quote.text + shown, length > shown ? "..." : "\0\0\0", 4);
   return quote;
 }
 
@@ -128,7 +128,7 @@ static EbbStatus refuse(const EbbConfigRow *row, EbbConfigScalar s) {
   char expected[256];
   const char *mark = s.plain ? "'" : "\"";
   EbbConfigQuote got = ebb_config_quote(s.text, s.length);
-  if (s.plain && s.length == 0) strcpy(got.text, "null");
+  if (s.plain && s.length == 0) got = ebb_config_quote("null", 4);
   if (row->type == EBB_CONFIG_OFF) {
     return ebb_fail(EBB_INVALID,
                     "%s is a published option that ebb does not support: leave it null, not %s%s%s",
