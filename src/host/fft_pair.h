@@ -32,8 +32,8 @@ void ebb_pair_forward(const EbbPairFft *fft, float *z);
 void ebb_pair_inverse(const EbbPairFft *fft, float *z);
 
 /* z *= k; z *= conj(k); sum += z conj(w), all element by element over spectra. No two may overlap. */
-void ebb_pair_multiply(int64_t n, float *restrict z, const float *restrict k);
-void ebb_pair_multiply_conj(int64_t n, float *restrict z, const float *restrict k);
-void ebb_pair_correlate(int64_t n, float *restrict sum, const float *restrict z, const float *restrict w);
+void ebb_pair_multiply(int64_t n, float *z, const float *k);
+void ebb_pair_multiply_conj(int64_t n, float *z, const float *k);
+void ebb_pair_correlate(int64_t n, float *sum, const float *z, const float *w);
 
 #endif
