@@ -29,7 +29,7 @@ struct Transform {
   EbbPairFft fft;
 };
 
-double value(int64_t t, int which) {
+double wave(int64_t t, int which) {
   const auto x = static_cast<double>(t);
   return which == 0   ? std::sin(0.37 * x * x)
          : which == 1 ? std::cos(1.3 * x + 0.2)
@@ -42,6 +42,10 @@ TEST_P(FftPair, ConvolvesAndCorrelatesTwoRowsAtOnce) {
   const int64_t n = GetParam(), im = ebb_pair_imag(n);
   ASSERT_EQ(ebb_pair_length(n), n);
   const Transform transform(n);
+  std::vector<double> table[3];
+  for (int which = 0; which < 3; which++)
+    for (int64_t t = 0; t < n; t++) table[which].push_back(wave(t, which));
+  auto value = [&table](int64_t t, int which) { return table[which][static_cast<size_t>(t)]; };
   Floats z = transform.row(), k = transform.row(), g = transform.row(), sum = transform.row();
   for (int64_t t = 0; t < n; t++) {
     z[t] = static_cast<float>(value(t, 0)), z[im + t] = static_cast<float>(value(t, 1));
