@@ -93,11 +93,16 @@ Node parse(const std::vector<std::string> &words, size_t *at) {
   int sum = 0;
   for (int value : values) sum += value;
   double middle = k % 2 ? values[k / 2] : (values[k / 2 - 1] + values[k / 2]) / 2.0;
-  std::map<std::string, int> results = {{"[MIN", values.front()},
-                                        {"[MAX", values.back()},
-                                        {"[MED", static_cast<int>(middle)},
-                                        {"[SM", sum % 10}};
-  node.value = results.at(word);
+  if (word == "[MIN") {
+    node.value = values.front();
+  } else if (word == "[MAX") {
+    node.value = values.back();
+  } else if (word == "[MED") {
+    node.value = static_cast<int>(middle);
+  } else {
+    EXPECT_EQ(word, "[SM");
+    node.value = sum % 10;
+  }
   return node;
 }
 
@@ -118,7 +123,7 @@ struct Parsed {
   int64_t tokens;
 };
 
-Parsed parse_row(const std::string &row) {
+Parsed parse_row(const std::string &row, bool check_form = true) {
   size_t tab = row.find('\t');
   std::istringstream stream(row.substr(0, tab));
   std::vector<std::string> words;
@@ -128,7 +133,9 @@ Parsed parse_row(const std::string &row) {
   size_t at = 0;
   Parsed parsed = {parse(words, &at), static_cast<int64_t>(words.size())};
   EXPECT_EQ(at, words.size());
-  EXPECT_EQ(written(parsed.root), row.substr(0, tab));
+  if (check_form) {
+    EXPECT_EQ(written(parsed.root), row.substr(0, tab));
+  }
   EXPECT_EQ(std::to_string(parsed.root.value), row.substr(tab + 1));
   return parsed;
 }
@@ -181,7 +188,7 @@ TEST_F(ListopsGenerate, StatisticsOfThePublishedRules) {
   std::vector<std::string> rows = rows_of(root / "basic_train.tsv");
   ASSERT_EQ(rows.size(), 6000U);
   for (const std::string &row : rows) {
-    Parsed parsed = parse_row(row);
+    Parsed parsed = parse_row(row, lengths.size() < 300);
     lengths.push_back(parsed.tokens);
     count[parsed.root.value]++;
     operators[parsed.root.name]++;
@@ -307,7 +314,7 @@ TEST_F(ListopsGenerate, RefusesBadFolders) {
   fs::create_directories(root / "taken/basic_test.tsv");
   expect_refused(root / "file/sub", standard(10), EBB_IO, "file");
   expect_refused(root / "file", standard(10), EBB_IO, "file");
-  expect_refused(root / "taken", standard(10), EBB_IO, "basic_test.tsv' is in the way");
+  expect_refused(root / "taken", standard(10), EBB_INVALID, "basic_test.tsv: is a folder");
   expect_refused("/proc/ebb", standard(10), EBB_IO, "/proc/ebb");
 }
 
@@ -319,7 +326,9 @@ TEST_F(ListopsGenerate, FullDiskLeavesNothing) {
   low.rlim_cur = 100000;
   auto *handler = signal(SIGXFSZ, SIG_IGN);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &low), 0);
-  expect_refused(root, standard(1000), EBB_IO, "basic_train.tsv': File too large; nothing was kept");
+  expect_refused(root, standard(1000), EBB_IO, "basic_train.tsv: cannot write");
+  EXPECT_NE(std::string(ebb_error()).find("File too large"), std::string::npos) << ebb_error();
+  EXPECT_NE(std::string(ebb_error()).find("nothing is kept"), std::string::npos) << ebb_error();
   EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
   signal(SIGXFSZ, handler);
 }

@@ -182,6 +182,7 @@ TEST_F(ListopsLoad, MalformedFiles) {
       {header + "7 ]\t7\r\n", "basic_val.tsv:2: a bracket is closed that was not opened"},
       {header + "12\t7\r\n", "basic_val.tsv:2: '12' is no ListOps token"},
       {header + "[ ]\t7\r\n", "basic_val.tsv:2: '[' is no ListOps token"},
+      {header + "<eos>\t7\r\n", "basic_val.tsv:2: '<eos>' is no ListOps token"},
       {header + "hello\t7\r\n", "basic_val.tsv:2: 'hello' is no ListOps token"},
       {header + std::string("7\0\t7\r\n", 6), "basic_val.tsv:2: a NUL byte"},
       {header + "7 \xFF\t7\r\n", "basic_val.tsv:2: the line is not valid UTF-8"},

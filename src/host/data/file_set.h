@@ -9,7 +9,8 @@
 typedef struct EbbFileSet EbbFileSet;
 
 /* Makes the folder (and those above it) if need be and opens a temporary file for each name.
-   Errors: IO (a target is no regular file, the folder cannot be made or written), MEMORY. */
+   Errors: INVALID (a target is a folder), IO (the folder cannot be made or written), STATE (this process is
+   writing such a file already), MEMORY. */
 EbbStatus ebb_file_set_create(const char *folder, const char *const *names, int n_names,
                               EbbFileSet **out) EBB_MUST_CHECK;
 /* Errors: IO (disk full, ...), naming the file. */

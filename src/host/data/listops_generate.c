@@ -238,7 +238,10 @@ static EbbStatus prepare(Generator *generator, const char *folder) {
   EbbListopsDraw probe = ebb_listops_draw(&generator->rules, generator->config->seed, 0, generator->codes);
   if (probe.length == 0) return no_sample(generator, &probe);
   EBB_TRY(ebb_file_set_create(folder, file_names, EBB_SPLITS, &generator->files));
-  return generate(generator);
+  EbbStatus status = generate(generator);
+  if (status != EBB_IO) return status;
+  return ebb_fail_within(status, "ListOps data cannot be written after %lld of %lld samples, nothing is kept",
+                         (long long)generator->n_done, (long long)generator->n_samples);
 }
 
 EbbStatus ebb_listops_generate(const char *folder, const EbbListopsConfig *config) {

@@ -86,7 +86,7 @@ static bool is_listops(const char *token) {
 
 static EbbStatus read_token(Reader *reader, const char *token, bool stored) {
   int32_t id = ebb_vocabulary_find(&reader->vocabulary, token);
-  if (id < 0 && !is_listops(token)) {
+  if (id < reader->vocabulary.n_specials && !is_listops(token)) {
     return ebb_fail(EBB_FORMAT,
                     "%s:%lld: '%.40s' is no ListOps token (a digit, [MIN, [MAX, [MED, [SM, ], ( or ))",
                     reader->tsv.origin, (long long)reader->tsv.line, token);
