@@ -8,7 +8,7 @@
 /* factor[i] = what element first + i of `node` is multiplied by, i < n: the same draws as ebb_random one by
  * one. */
 static inline void ebb_dropout_row(const EbbRun *run, uint32_t node, float p, uint64_t first, int64_t n,
-                                   float *restrict factor) {
+                                   float *factor) {
   enum { BLOCKS = 16 };
   int64_t done = -(int64_t)(first & 3);
   for (uint64_t block = first >> 2; done < n; block += BLOCKS, done += 4 * BLOCKS) {
