@@ -47,6 +47,13 @@ EBB_INLINE double ebb_row_sum(const float *x, int64_t n) {
   return total;
 }
 
+/* sum (x_i - shift) */
+EBB_INLINE double ebb_row_deviation(const float *x, float shift, int64_t n) {
+  double total = 0;
+  EBB_ROW_REDUCE(total, n, EBB_LOAD_X, EBB_LOAD_NONE, v - shift, x[i] - shift);
+  return total;
+}
+
 /* sum (x_i - shift)^2 */
 EBB_INLINE double ebb_row_squares(const float *x, float shift, int64_t n) {
   double total = 0;
@@ -71,9 +78,10 @@ typedef struct EbbMoments {
 EBB_INLINE void ebb_moments_add_row(EbbMoments *moments, const float *x, int64_t n) {
   for (int64_t at = 0; at < n; at += EBB_ROW_CHUNK) {
     int64_t width = ebb_min64(EBB_ROW_CHUNK, n - at);
-    double mean = ebb_row_sum(x + at, width) / (double)width;
-    float shift = (float)mean;
-    double off = mean - (double)shift; /* the squares are about the rounded mean */
+    /* Deviations are taken from the rounded mean and their own mean is put back, so that a large mean costs
+       no digits of the variance. */
+    float shift = (float)(ebb_row_sum(x + at, width) / (double)width);
+    double off = ebb_row_deviation(x + at, shift, width) / (double)width, mean = (double)shift + off;
     double squares = ebb_row_squares(x + at, shift, width) - (double)width * off * off;
     double count = moments->count + (double)width, delta = mean - moments->mean;
     moments->squares += squares + delta * delta * moments->count * (double)width / count;
