@@ -1,0 +1,115 @@
+/* Op ssm_nplr: the convolution kernel of a diagonal plus rank-1 state-space model, by its generating
+   function. k_l = C Abar^l Bbar for l < Lk, bilinear Abar and Bbar, where the parameter kernel.C is C~ = C (I
+   - Abar^n): at the nodes z_j = i y_j, y_j = 2 tan(pi j / n), with lam = w dt and r_XY = dt sum_m [ v / (z -
+   lam) + conj(v) / (z - conj(lam)) ], v = X_m Y_m, khat = (r_BC - r_BQ r_PC / (1 + r_PQ)) (1 + z / 2),  Q =
+   conj(P),   k = irfft(khat, n). Source: Gu et al. 2022, arXiv 2111.00396, appendix C.3. */
+#ifndef EBB_OPS_SSM_NPLR_H
+#define EBB_OPS_SSM_NPLR_H
+
+#include "ebb/ops/ssm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Config: EbbSsmConfig. No inputs. Outputs k (C,H,Lk) and, with a readout, ke (H,Lk): (K_e)_l = e Abar^l
+   Bbar, not truncated. Parameters and buffer kernel.L: ebb_ssm_spec, not diagonal. Products v, in this order,
+   K = 2 C + 2 of them: B C~_c (C), P C~_c (C), B Q, P Q. */
+typedef struct EbbSsmNplrArgs {
+  EbbSsmConfig config;
+  int64_t M, Lk;
+  int64_t n; /* nodes of the unit circle: internal length / rate */
+  int64_t F,
+      Fp; /* regular nodes j < F (all but the one at infinity, j = n / 2 of even n); Fp: F padded to 16 */
+  const EbbFft *fft;                                          /* length n */
+  const float *y;                                             /* (Fp) table, 0 in the padding */
+  const float *C;                                             /* (C,H,M,2) */
+  const float *log_dt;                                        /* (H) */
+  const float *B, *P;                                         /* (1,n_ssm,M,2) */
+  const float *inv_w_real, *w_imag;                           /* (n_ssm,M) */
+  const float *e;                                             /* (H,M,2), NULL unless learned */
+  float *dC, *dlog_dt, *dB, *dP, *dinv_w_real, *dw_imag, *de; /* as their values, or NULL; added to */
+  float *k, *ke;                                              /* outputs; ke NULL without a readout */
+  const float *dk, *dke;                                      /* their gradients, or NULL */
+  float *r;       /* saved (H,K,2,Fp): real and imaginary parts of r_XY; NULL without backward */
+  double *shared; /* scratch (H,M,6): gradients of w, B, P a channel, before the copies' sum */
+  char *scratch;  /* scratch_row bytes a thread */
+  size_t scratch_row;
+} EbbSsmNplrArgs;
+
+/* 1 / ((z - lam)(z - conj(lam))) = p - i q at z = i y, from lam = re + i im. The factors of the real part
+   (im - y)(im + y) do not cancel as im^2 - y^2 does near resonance. */
+EBB_INLINE void ebb_cauchy_pair(float re, float im, float y, float *p, float *q) {
+  float a = re * re + (im - y) * (im + y), b = -2.0f * re * y;
+  float s = 1.0f / (a * a + b * b);
+  *p = a * s;
+  *q = b * s;
+}
+
+/* One product's weights at one pole: the pair's numerator is alpha + i y beta. */
+typedef struct EbbCauchyWeight {
+  float alpha, beta;
+} EbbCauchyWeight;
+
+EBB_INLINE EbbCauchyWeight ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) {
+  EbbCauchyWeight weight = {(float)(-2 * dt * (v.re * lam.re + v.im * lam.im)), (float)(2 * dt * v.re)};
+  return weight;
+}
+
+/* Sums over poles of one product; r = (ap + y bq) + i (y bp - aq). */
+typedef struct EbbCauchySum {
+  float ap, aq, bp, bq;
+} EbbCauchySum;
+
+EBB_INLINE void ebb_cauchy_add(EbbCauchySum *sum, EbbCauchyWeight weight, float p, float q) {
+  sum->ap += weight.alpha * p;
+  sum->aq += weight.alpha * q;
+  sum->bp += weight.beta * p;
+  sum->bq += weight.beta * q;
+}
+EBB_INLINE EbbC32 ebb_cauchy_value(EbbCauchySum sum, float y) {
+  return ebb_c32_make(sum.ap + y * sum.bq, y * sum.bp - sum.aq);
+}
+
+/* khat at one node, and the gradients of the four r from that of khat. */
+EBB_INLINE EbbC32 ebb_woodbury(EbbC32 bc, EbbC32 pc, EbbC32 bq, EbbC32 pq, float y) {
+  EbbC32 correction = ebb_c32_div(ebb_c32_mul(bq, pc), ebb_c32_make(1 + pq.re, pq.im));
+  return ebb_c32_mul(ebb_c32_sub(bc, correction), ebb_c32_make(1, 0.5f * y));
+}
+typedef struct EbbWoodburyGrad {
+  EbbC32 bc, pc, bq, pq;
+} EbbWoodburyGrad;
+EBB_INLINE EbbWoodburyGrad ebb_woodbury_grad(EbbC32 pc, EbbC32 bq, EbbC32 pq, float y, EbbC32 dkhat) {
+  EbbC32 inverse = ebb_c32_inv(ebb_c32_make(1 + pq.re, pq.im));
+  EbbC32 bq_part = ebb_c32_mul(bq, inverse), pc_part = ebb_c32_mul(pc, inverse);
+  EbbWoodburyGrad grad;
+  grad.bc = ebb_c32_mul_conj(dkhat, ebb_c32_make(1, 0.5f * y));
+  grad.pc = ebb_c32_neg(ebb_c32_mul_conj(grad.bc, bq_part));
+  grad.bq = ebb_c32_neg(ebb_c32_mul_conj(grad.bc, pc_part));
+  grad.pq = ebb_c32_mul_conj(grad.bc, ebb_c32_mul(bq_part, pc_part));
+  return grad;
+}
+
+/* The gradient of v from those of its weights, summed over the nodes; adds to the gradients of lam and dt. */
+EBB_INLINE EbbC64 ebb_cauchy_weight_grad(EbbC64 v, EbbC64 lam, double dt, double dalpha, double dbeta,
+                                         EbbC64 *dlam, double *ddt) {
+  dlam->re -= 2 * dt * v.re * dalpha;
+  dlam->im -= 2 * dt * v.im * dalpha;
+  *ddt += 2 * (v.re * dbeta - (v.re * lam.re + v.im * lam.im) * dalpha);
+  return ebb_c64_make(2 * dt * (dbeta - lam.re * dalpha), -2 * dt * lam.im * dalpha);
+}
+
+/* Channel h's copy of the shared parameters, in double. */
+EBB_INLINE void ebb_ssm_nplr_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, EbbC64 *w, EbbC64 *B,
+                                  EbbC64 *P) {
+  int64_t i = h % ebb_ssm_copies(&args->config) * args->M + m;
+  *w = ebb_c64_make(ebb_ssm_real(args->config.real_type, 0, (double)args->inv_w_real[i]),
+                    (double)args->w_imag[i]);
+  *B = ebb_c64_make((double)args->B[2 * i], (double)args->B[2 * i + 1]);
+  *P = ebb_c64_make((double)args->P[2 * i], (double)args->P[2 * i + 1]);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

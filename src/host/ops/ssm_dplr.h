@@ -1,0 +1,42 @@
+/* Diagonal plus rank-1 discrete systems in double, eight channels at a time, one a vector lane: powers of
+   Abar applied to vectors, which is cheaper than forming them, and kernels that are not truncated. */
+#ifndef EBB_HOST_OPS_SSM_DPLR_H
+#define EBB_HOST_OPS_SSM_DPLR_H
+
+#include "ebb/ops/ssm_nplr.h"
+
+enum { EBB_LANES = 8 };
+typedef double EbbLanes __attribute__((vector_size(64)));
+
+/* Complex lanes. */
+typedef struct EbbLanes2 {
+  EbbLanes re, im;
+} EbbLanes2;
+
+/* One system a lane, modes in order; vectors r, q as in ebb/ops/ssm_step.h. */
+typedef struct EbbDplrLanes {
+  int64_t M;
+  EbbLanes2 *a, *r, *q, *x0; /* (M) each; x0 = Bbar */
+} EbbDplrLanes;
+
+/* Makes the systems of channels h0 .. h0 + 7; lanes beyond H are zero. */
+void ebb_dplr_lanes(const EbbSsmNplrArgs *args, int64_t h0, const EbbDplrLanes *lanes);
+
+/* x := a x - r (2 Re sum q x), `steps` times. With r and q exchanged it is the row vector's x := x Abar. */
+void ebb_dplr_advance(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbLanes2 *q, EbbLanes2 *x,
+                      int64_t steps);
+
+/* C := C (I + sign Abar^length) for every channel, C (C,H,M,2). Reads of args: config, M, log_dt, B, P,
+   inv_w_real, w_imag. Errors: MEMORY. */
+EbbStatus ebb_dplr_transform(const EbbSsmNplrArgs *args, int64_t length, double sign,
+                             float *C) EBB_MUST_CHECK;
+
+/* Bytes of scratch a thread for the readout kernel and its gradient; 64-byte aligned. */
+size_t ebb_dplr_readout_bytes(int64_t M, int64_t Lk);
+
+/* Readout kernel ke of the eight channels from h0 on (or fewer at the end). */
+void ebb_dplr_readout(const EbbSsmNplrArgs *args, int64_t h0, void *scratch);
+/* Its gradients: adds to args->shared (w, B, P), dlog_dt and de. */
+void ebb_dplr_readout_grad(const EbbSsmNplrArgs *args, int64_t h0, void *scratch);
+
+#endif

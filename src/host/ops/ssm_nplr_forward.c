@@ -1,0 +1,171 @@
+#include <omp.h>
+#include <string.h>
+
+#include "host/cpu.h"
+#include "host/ops/ssm_dplr.h"
+#include "host/ops/ssm_nplr.h"
+
+static int64_t products(const EbbSsmNplrArgs *args) { return 2 * args->config.channels + 2; }
+
+static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Lays the parts out from `base` on; returns the bytes they take. */
+static size_t place(const EbbSsmNplrArgs *args, char *base, EbbNplrScratch *scratch) {
+  size_t M = (size_t)args->M, K = (size_t)products(args), at = 0;
+  size_t spectrum = (size_t)ebb_spectrum_floats(args->n), row = (size_t)ebb_row_floats(args->n);
+  void **part[] = {(void **)&scratch->lam_re, (void **)&scratch->lam_im,   (void **)&scratch->weight,
+                   (void **)&scratch->sum,    (void **)&scratch->upstream, (void **)&scratch->spectrum,
+                   (void **)&scratch->row};
+  size_t bytes[] = {M * sizeof(float),
+                    M * sizeof(float),
+                    M * K * sizeof(EbbCauchyWeight),
+                    M * (2 * K + 2) * sizeof(double),
+                    2 * K * (size_t)args->Fp * sizeof(float),
+                    spectrum * sizeof(float),
+                    row * sizeof(float)};
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    void *start = base ? base + at : NULL;
+    memcpy(part[i], &start, sizeof start);
+    at += align(bytes[i]);
+  }
+  return at;
+}
+
+size_t ebb_nplr_scratch_bytes(const EbbSsmNplrArgs *args) {
+  EbbNplrScratch unused;
+  return place(args, NULL, &unused);
+}
+
+EbbNplrScratch ebb_nplr_scratch(const EbbSsmNplrArgs *args, int thread) {
+  EbbNplrScratch scratch;
+  place(args, args->scratch + (size_t)thread * args->scratch_row, &scratch);
+  return scratch;
+}
+
+void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
+  int64_t channels = args->config.channels, H = args->config.H;
+  double dt = exp((double)args->log_dt[h]) * args->config.rate;
+  for (int64_t m = 0; m < args->M; m++) {
+    EbbC64 w, B, P;
+    ebb_ssm_nplr_mode(args, h, m, &w, &B, &P);
+    EbbC64 lam = ebb_c64_scale(w, dt);
+    scratch->lam_re[m] = (float)lam.re;
+    scratch->lam_im[m] = (float)lam.im;
+    EbbCauchyWeight *weight = scratch->weight + m * products(args);
+    for (int64_t c = 0; c < channels; c++) {
+      const float *stored = args->C + 2 * ((c * H + h) * args->M + m);
+      EbbC64 C = ebb_c64_make((double)stored[0], (double)stored[1]);
+      weight[c] = ebb_cauchy_weight(ebb_c64_mul(B, C), lam, dt);
+      weight[channels + c] = ebb_cauchy_weight(ebb_c64_mul(P, C), lam, dt);
+    }
+    weight[2 * channels] = ebb_cauchy_weight(ebb_c64_mul_conj(B, P), lam, dt);
+    weight[2 * channels + 1] = ebb_cauchy_weight(ebb_c64_mul_conj(P, P), lam, dt);
+  }
+}
+
+/* Row `product` of r and its imaginary twin. */
+static void store(float *r, int64_t Fp, int64_t product, int64_t j, EbbC32 value) {
+  r[2 * product * Fp + j] = value.re;
+  r[(2 * product + 1) * Fp + j] = value.im;
+}
+
+/* All r of one kernel's four products, nodes vectorised, the sums over poles in registers. */
+static void cauchy4(const EbbNplrScratch *scratch, const float *restrict y, int64_t M, int64_t Fp,
+                    float *restrict r) {
+  const float *restrict lam_re = scratch->lam_re, *restrict lam_im = scratch->lam_im;
+  const EbbCauchyWeight *restrict weight = scratch->weight;
+#pragma omp simd
+  for (int64_t j = 0; j < Fp; j++) {
+    EbbCauchySum s0 = {0, 0, 0, 0}, s1 = s0, s2 = s0, s3 = s0;
+    for (int64_t m = 0; m < M; m++) {
+      float p, q;
+      ebb_cauchy_pair(lam_re[m], lam_im[m], y[j], &p, &q);
+      ebb_cauchy_add(&s0, weight[4 * m], p, q);
+      ebb_cauchy_add(&s1, weight[4 * m + 1], p, q);
+      ebb_cauchy_add(&s2, weight[4 * m + 2], p, q);
+      ebb_cauchy_add(&s3, weight[4 * m + 3], p, q);
+    }
+    store(r, Fp, 0, j, ebb_cauchy_value(s0, y[j]));
+    store(r, Fp, 1, j, ebb_cauchy_value(s1, y[j]));
+    store(r, Fp, 2, j, ebb_cauchy_value(s2, y[j]));
+    store(r, Fp, 3, j, ebb_cauchy_value(s3, y[j]));
+  }
+}
+
+/* The same for two kernels (bidirectional). */
+static void cauchy6(const EbbNplrScratch *scratch, const float *restrict y, int64_t M, int64_t Fp,
+                    float *restrict r) {
+  const float *restrict lam_re = scratch->lam_re, *restrict lam_im = scratch->lam_im;
+  const EbbCauchyWeight *restrict weight = scratch->weight;
+#pragma omp simd
+  for (int64_t j = 0; j < Fp; j++) {
+    EbbCauchySum s0 = {0, 0, 0, 0}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+    for (int64_t m = 0; m < M; m++) {
+      float p, q;
+      ebb_cauchy_pair(lam_re[m], lam_im[m], y[j], &p, &q);
+      ebb_cauchy_add(&s0, weight[6 * m], p, q);
+      ebb_cauchy_add(&s1, weight[6 * m + 1], p, q);
+      ebb_cauchy_add(&s2, weight[6 * m + 2], p, q);
+      ebb_cauchy_add(&s3, weight[6 * m + 3], p, q);
+      ebb_cauchy_add(&s4, weight[6 * m + 4], p, q);
+      ebb_cauchy_add(&s5, weight[6 * m + 5], p, q);
+    }
+    store(r, Fp, 0, j, ebb_cauchy_value(s0, y[j]));
+    store(r, Fp, 1, j, ebb_cauchy_value(s1, y[j]));
+    store(r, Fp, 2, j, ebb_cauchy_value(s2, y[j]));
+    store(r, Fp, 3, j, ebb_cauchy_value(s3, y[j]));
+    store(r, Fp, 4, j, ebb_cauchy_value(s4, y[j]));
+    store(r, Fp, 5, j, ebb_cauchy_value(s5, y[j]));
+  }
+}
+
+static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
+  return ebb_c32_make(r[2 * product * Fp + j], r[(2 * product + 1) * Fp + j]);
+}
+
+/* khat of kernel c at the regular nodes, divided by n. */
+static void combine(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c, EbbC32 *restrict khat) {
+  int64_t channels = args->config.channels, Fp = args->Fp;
+  float scale = (float)(1 / (double)args->n);
+  const float *restrict y = args->y;
+  for (int64_t j = 0; j < args->F; j++)
+    khat[j] =
+        ebb_c32_scale(ebb_woodbury(load(r, Fp, c, j), load(r, Fp, channels + c, j),
+                                   load(r, Fp, 2 * channels, j), load(r, Fp, 2 * channels + 1, j), y[j]),
+                      scale);
+}
+
+/* The node at infinity of even n: the limit (z/2) dt sum_m 2 Re(B C~) / z. The weights beta hold it. */
+static void close_spectrum(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, int64_t c) {
+  if (args->n % 2) return;
+  double sum = 0;
+  for (int64_t m = 0; m < args->M; m++) sum += (double)scratch->weight[m * products(args) + c].beta;
+  scratch->spectrum[args->n / 2] = ebb_c32_make((float)(0.5 * sum / (double)args->n), 0);
+}
+
+static void forward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
+  int64_t channels = args->config.channels, H = args->config.H, K = products(args);
+  float *r = args->r ? args->r + h * 2 * K * args->Fp : scratch->upstream;
+  ebb_nplr_poles(args, h, scratch);
+  (channels == 1 ? cauchy4 : cauchy6)(scratch, args->y, args->M, args->Fp, r);
+  for (int64_t c = 0; c < channels; c++) {
+    combine(args, r, c, scratch->spectrum);
+    close_spectrum(args, scratch, c);
+    ebb_fft_inverse(args->fft, scratch->spectrum, scratch->row);
+    memcpy(args->k + (c * H + h) * args->Lk, scratch->row, (size_t)args->Lk * sizeof(float));
+  }
+}
+
+EbbStatus ebb_nplr_forward(const void *args_, const EbbRun *run) {
+  const EbbSsmNplrArgs *args = args_;
+#pragma omp parallel num_threads(EBB_THREADS(run))
+  {
+    EbbNplrScratch scratch = ebb_nplr_scratch(args, omp_get_thread_num());
+#pragma omp for schedule(static)
+    for (int64_t h = 0; h < args->config.H; h++) forward_channel(args, h, &scratch);
+#pragma omp for schedule(static)
+    for (int64_t h = 0; h < args->config.H; h += 8)
+      if (args->ke) ebb_dplr_readout(args, h, scratch.lam_re);
+  }
+  return EBB_OK;
+}

@@ -1,0 +1,213 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ebb/ops/ssm_nplr.h"
+#include "support/op_check.h"
+#include "support/ssm_bench.h"
+
+using namespace ebb_test;
+
+namespace {
+
+struct Variant {
+  const char *name;
+  void (*change)(EbbSsmConfig &);
+};
+
+const Variant variants[] = {
+    {"plain", [](EbbSsmConfig &) {}},
+    {"bidirectional", [](EbbSsmConfig &c) { c.channels = 2; }},
+    {"one_copy", [](EbbSsmConfig &c) { c.n_ssm = 1; }},
+    {"two_copies_bidirectional", [](EbbSsmConfig &c) { c.n_ssm = 2, c.channels = 2; }},
+    {"odd_length", [](EbbSsmConfig &c) { c.l_max = c.length = 21; }},
+    {"shorter_than_l_max", [](EbbSsmConfig &c) { c.length = 13; }},
+    {"longer_than_l_max", [](EbbSsmConfig &c) { c.length = 50; }},
+    {"no_l_max", [](EbbSsmConfig &c) { c.l_max = 0, c.length = 23; }},
+    {"length_1", [](EbbSsmConfig &c) { c.l_max = c.length = 1; }},
+    {"length_2", [](EbbSsmConfig &c) { c.l_max = c.length = 2; }},
+    {"one_mode", [](EbbSsmConfig &c) { c.N = 2; }},
+    {"odd_state", [](EbbSsmConfig &c) { c.N = 7; }},
+    {"many_nodes", [](EbbSsmConfig &c) { c.l_max = c.length = 1030, c.H = 2; }},
+    {"rate_2", [](EbbSsmConfig &c) { c.rate = 2; }},
+    {"relu", [](EbbSsmConfig &c) { c.real_type = EBB_SSM_RELU; }},
+    {"none", [](EbbSsmConfig &c) { c.real_type = EBB_SSM_NONE; }},
+    {"sigmoid", [](EbbSsmConfig &c) { c.real_type = EBB_SSM_SIGMOID; }},
+    {"softplus", [](EbbSsmConfig &c) { c.real_type = EBB_SSM_SOFTPLUS; }},
+    {"lagt", [](EbbSsmConfig &c) { c.measure = EBB_SSM_LAGT; }},
+    {"hippo", [](EbbSsmConfig &c) { c.measure = EBB_SSM_HIPPO; }},
+    {"diag_lin", [](EbbSsmConfig &c) { c.measure = EBB_SSM_DIAG_LIN; }},
+    {"readout_ones", [](EbbSsmConfig &c) { c.readout = EBB_SSM_ONES; }},
+    {"readout_learned", [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED; }},
+    {"readout_learned_one_copy_long",
+     [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.n_ssm = 1, c.l_max = c.length = 130, c.H = 9; }},
+};
+
+class Nplr : public testing::TestWithParam<Variant> {};
+
+EbbSsmConfig varied(const Variant &variant) {
+  EbbSsmConfig config = ssm_config(false);
+  variant.change(config);
+  return config;
+}
+
+std::string name_of(const testing::TestParamInfo<Variant> &info) { return info.param.name; }
+
+void PrintTo(const Variant &variant, std::ostream *out) { *out << variant.name; }
+
+// C~ (I - Abar^n)^-1 by the geometric series, which converges because Abar^n contracts.
+std::vector<Complex> untransform(const DenseSystem &system, const std::vector<Complex> &C, int64_t n) {
+  std::vector<Complex> term = closed(C), sum = term;
+  for (int round = 0; round < 4000; round++) {
+    double size = 0;
+    for (int64_t l = 0; l < n; l++) term = system.apply_left(term);
+    for (size_t i = 0; i < sum.size(); i++) sum[i] += term[i], size += std::abs(term[i]);
+    if (size < 1e-13) break;
+  }
+  return sum;
+}
+
+TEST_P(Nplr, GradientsAndDeterminism) {
+  OpCase test;
+  EbbSsmConfig config = varied(GetParam());
+  test.name = GetParam().name;
+  test.op = "ssm_nplr";
+  test.config = bytes_of(config);
+  test.outputs = config.readout == EBB_SSM_NO_READOUT ? 1 : 2;
+  if (test.outputs == 2) test.differentiable = {0, 1};
+  // sigmoid starts at x = 0, so its difference step has no scale of its own.
+  if (config.real_type == EBB_SSM_SIGMOID)
+    test.adjust = [](EbbParams *params) {
+      std::vector<float> x(16, 0.4f);
+      ASSERT_EQ(ebb_params_write(params, "node.kernel.inv_w_real", x.data(), 16), EBB_OK);
+    };
+  test.step = 1e-3;
+  test.tolerance = 2e-2;
+  check_op(test);
+}
+
+TEST_P(Nplr, KernelIsThatOfTheDenseRecurrence) {
+  EbbSsmConfig config = varied(GetParam());
+  SsmBench bench(false, config);
+  bench.forward();
+  double n = bench.get("kernel.L")[0];
+  size_t Lk = size_t(ebb_ssm_kernel_length(&config)), H = size_t(config.H);
+  // A pole of fourier lies next to the axis, where Woodbury's formula cancels.
+  double tolerance = config.measure == EBB_SSM_HIPPO ? 1e-4 : 5e-6;
+  for (int64_t c = 0; c < config.channels; c++)
+    for (int64_t h = 0; h < config.H; h++) {
+      ChannelValues v = channel_values(bench, config, false, h, c);
+      DenseSystem system = dense_bilinear(v.w, v.B, v.P, v.dt);
+      std::vector<Complex> C = untransform(system, v.C, std::llround(n / config.rate));
+      auto at = bench.k.begin() + std::ptrdiff_t((size_t(c) * H + size_t(h)) * Lk);
+      EXPECT_LT(relative_error(Doubles(at, at + std::ptrdiff_t(Lk)), system.kernel(C, Lk)), tolerance)
+          << "kernel " << c << " channel " << h;
+      if (config.readout == EBB_SSM_NO_READOUT) continue;
+      auto e = bench.ke.begin() + std::ptrdiff_t(size_t(h) * Lk);
+      std::vector<Complex> ones(v.w.size() * 2, 1.0);
+      EXPECT_LT(relative_error(Doubles(e, e + std::ptrdiff_t(Lk)), system.kernel(ones, Lk)), 1e-6);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Nplr, testing::ValuesIn(variants), name_of);
+
+TEST(NplrTransform, IsCTimesIMinusThePower) {
+  EbbSsmConfig config = ssm_config(false);
+  config.l_max = 0, config.length = 24;
+  SsmBench bench(false, config);
+  ChannelValues before = channel_values(bench, config, false, 1);
+  bench.forward();
+  ChannelValues after = channel_values(bench, config, false, 1);
+  EXPECT_EQ(bench.get("kernel.L")[0], 24);
+  DenseSystem system = dense_bilinear(before.w, before.B, before.P, before.dt);
+  std::vector<Complex> power = closed(before.C);
+  for (int l = 0; l < 24; l++) power = system.apply_left(power);
+  for (size_t m = 0; m < after.C.size(); m++)
+    EXPECT_LT(std::abs(after.C[m] - (before.C[m] - power[m])), 1e-6);
+}
+
+// Graphs of other lengths over the same parameters: 24 -> 48 -> 96.
+TEST(NplrTransform, DoublesWhenASequenceIsLonger) {
+  EbbSsmConfig config = ssm_config(false);
+  config.l_max = 0, config.length = 24;
+  SsmBench first(false, config);
+  first.forward();
+  EbbSsmConfig longer = config;
+  longer.length = 90;
+  SsmBench second(false, longer);
+  for (const char *name : {"kernel.C", "kernel.B", "kernel.P", "kernel.inv_w_real", "kernel.w_imag",
+                           "kernel.log_dt", "kernel.L"})
+    second.set(name, first.get(name));
+  second.forward();
+  EXPECT_EQ(second.get("kernel.L")[0], 96);
+  ChannelValues v = channel_values(second, longer, false, 2);
+  DenseSystem system = dense_bilinear(v.w, v.B, v.P, v.dt);
+  Doubles want = system.kernel(untransform(system, channel_values(first, config, false, 2).C, 24), 90);
+  auto at = second.k.begin() + 2 * 90;
+  EXPECT_LT(relative_error(Doubles(at, at + 90), want), 5e-6);
+}
+
+TEST(NplrAccuracy, Length16384State64) {
+  EbbSsmConfig config = ssm_config(false);
+  config.H = 2, config.N = 64, config.l_max = config.length = 16384, config.dt_min = 1e-4,
+  config.dt_max = 1e-2;
+  config.deterministic = true;
+  SsmBench bench(false, config, 2, false);
+  std::vector<ChannelValues> before;
+  for (int64_t h = 0; h < 2; h++) before.push_back(channel_values(bench, config, false, h));
+  bench.forward();
+  for (size_t h = 0; h < 2; h++) {
+    const ChannelValues &v = before[h];
+    Doubles want = dense_bilinear(v.w, v.B, v.P, v.dt).kernel(closed(v.C), 16384);
+    auto at = bench.k.begin() + std::ptrdiff_t(h) * 16384;
+    EXPECT_LT(relative_error(Doubles(at, at + 16384), want), 5e-6) << "channel " << h;
+  }
+}
+
+TEST(NplrErrors, NameWhatIsWrong) {
+  struct Bad {
+    void (*change)(EbbSsmConfig &);
+    EbbStatus status;
+    const char *says;
+  } bad[] = {{[](EbbSsmConfig &c) { c.N = 1; }, EBB_INVALID, "d_state"},
+             {[](EbbSsmConfig &c) { c.n_ssm = 3; }, EBB_INVALID, "n_ssm 3"},
+             {[](EbbSsmConfig &c) { c.rate = 0; }, EBB_INVALID, "rate"},
+             {[](EbbSsmConfig &c) { c.rate = 100; }, EBB_INVALID, "no kernel"},
+             {[](EbbSsmConfig &c) { c.channels = 3; }, EBB_INVALID, "channels"},
+             {[](EbbSsmConfig &c) { c.dt_min = 1; }, EBB_INVALID, "dt_min"},
+             {[](EbbSsmConfig &c) { c.measure = EBB_SSM_LEGT; }, EBB_UNSUPPORTED, "legt"},
+             {[](EbbSsmConfig &c) { c.disc = EBB_SSM_ZOH; }, EBB_UNSUPPORTED, "bilinear"}};
+  for (const Bad &b : bad) {
+    EbbSsmConfig config = ssm_config(false);
+    b.change(config);
+    EXPECT_EQ(ebb_ssm_check(&config, false, "layer"), b.status);
+    EXPECT_NE(std::string(ebb_error()).find(b.says), std::string::npos) << ebb_error();
+  }
+}
+
+class NplrGolden : public testing::TestWithParam<const char *> {};
+
+TEST_P(NplrGolden, KernelAndGradients) {
+  if (!ssm_golden_present()) GTEST_SKIP() << "no conformance cases beside the source tree";
+  SsmGolden golden = ssm_golden(GetParam());
+  SsmBench bench(false, golden.config);
+  ssm_load(bench, golden);
+  bench.forward();
+  EXPECT_LT(relative_error(bench.k, golden.tensor.at("expect.k")), golden.output_tolerance);
+  bench.backward(kernel_cotangent(golden));
+  for (const char *name : {"C", "B", "P", "inv_w_real", "w_imag", "log_dt"}) {
+    std::string full = std::string("kernel.") + name;
+    EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)),
+              golden.grad_tolerance)
+        << full;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, NplrGolden,
+                         testing::Values("s4_nplr_legs", "s4_nplr_legs_Lgt", "s4_nplr_legs_Llt",
+                                         "s4_nplr_legs_Lodd", "s4_nplr_legs_N7", "s4_nplr_legs_bi",
+                                         "s4_nplr_legs_double", "s4_nplr_legs_nssm1", "s4_nplr_legs_nssm2",
+                                         "s4_nplr_legs_rate2", "s4_nplr_legs_small", "s4_nplr_hippo",
+                                         "s4_nplr_fourier"));
+
+} // namespace
