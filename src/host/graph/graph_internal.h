@@ -4,6 +4,10 @@
 
 #include "ebb/graph.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { MEMORY_ALIGNMENT = 256 };
 
 /* A piece of workspace: alive from time `birth` to `death`, both included. Forward of node i is time i,
@@ -112,4 +116,7 @@ int64_t ebb_plan_blocks(Block **blocks, int count);
 /* Grows `workspace` to at least `bytes`. */
 EbbStatus ebb_workspace_reserve(EbbWorkspace *workspace, int64_t bytes);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,0 +1,84 @@
+// The layers of the architecture: a public header includes only headers of its own layer or of those below
+// it.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <string>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Layer of every public header; headers of ops/ are layer 3.
+const std::map<std::string, int> kLayer = {
+    {"status.h", 0}, {"shape.h", 0},  {"scalar.h", 0},      {"complex.h", 0}, {"rng.h", 0},
+    {"device.h", 1}, {"file.h", 1},   {"params.h", 2},      {"op.h", 3},      {"hippo.h", 3},
+    {"graph.h", 4},  {"optim.h", 5},  {"schedule.h", 5},    {"config.h", 6},  {"data.h", 6},
+    {"model.h", 6},  {"stream.h", 6}, {"safetensors.h", 7}, {"metrics.h", 7}, {"checkpoint.h", 7},
+    {"train.h", 7},  {"verify.h", 7}, {"status.def", 0},    {"ops.def", 3},   {"config.def", 6},
+};
+
+int layer_of(const std::string &header) {
+  if (header.rfind("ops/", 0) == 0) return 3;
+  auto row = kLayer.find(header);
+  return row == kLayer.end() ? -1 : row->second;
+}
+
+TEST(Layers, HeadersIncludeOnlyWhatStandsBelow) {
+  const fs::path root = fs::path(EBB_SOURCE_DIR) / "include" / "ebb";
+  const std::regex include("^\\s*#include \"ebb/([^\"]+)\"");
+  int edges = 0;
+  for (const auto &entry : fs::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string name = fs::relative(entry.path(), root).string();
+    const int from = layer_of(name);
+    EXPECT_GE(from, 0) << name << " has no layer: add it to the table";
+    std::ifstream file(entry.path());
+    std::smatch match;
+    for (std::string line; std::getline(file, line);) {
+      if (!std::regex_search(line, match, include)) continue;
+      edges++;
+      EXPECT_LE(layer_of(match[1]), from) << name << " includes " << match[1] << ", which stands above it";
+    }
+  }
+  EXPECT_GT(edges, 20);
+}
+
+// Kernels and ops know nothing of models, data or running.
+TEST(Layers, SourcesOfLowLayersStayLow) {
+  const std::map<std::string, int> folders = {
+      {"device", 1}, {"params", 2}, {"ops", 3}, {"graph", 4}, {"learn", 5}};
+  const std::regex include("^\\s*#include \"ebb/([^\"]+)\"");
+  for (const auto &[folder, layer] : folders)
+    for (const auto &entry : fs::directory_iterator(fs::path(EBB_SOURCE_DIR) / "src" / "host" / folder)) {
+      std::ifstream file(entry.path());
+      std::smatch match;
+      for (std::string line; std::getline(file, line);)
+        if (std::regex_search(line, match, include))
+          EXPECT_LE(layer_of(match[1]), layer) << entry.path() << ": " << match[1];
+    }
+}
+
+// Every op of the registry is named by a case of tests/ops.
+TEST(Ops, EveryOpHasACase) {
+  std::string cases;
+  for (const auto &entry : fs::directory_iterator(fs::path(EBB_SOURCE_DIR) / "tests" / "ops")) {
+    std::ifstream file(entry.path());
+    cases.append(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  }
+  std::ifstream file(fs::path(EBB_SOURCE_DIR) / "include" / "ebb" / "ops.def");
+  const std::regex row("^EBB_OP\\((\\w+)\\)");
+  std::smatch match;
+  int ops = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (!std::regex_search(line, match, row)) continue;
+    ops++;
+    EXPECT_NE(cases.find("\"" + match[1].str() + "\""), std::string::npos) << "no case for op " << match[1];
+  }
+  EXPECT_GT(ops, 0);
+}
+
+} // namespace
