@@ -199,7 +199,7 @@ TEST(Loader, ShuffleIsUniform) {
     for (int place = 0; place < 10; place++) count[place][order[place]]++;
   }
   for (auto &row : count) {
-    for (int times : row) EXPECT_NEAR(times, n / 10, 90);
+    for (int times : row) EXPECT_NEAR(times, n / 10.0, 90);
   }
 }
 

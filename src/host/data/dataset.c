@@ -1,6 +1,6 @@
-#include <stdlib.h>
-
 #include "ebb/data.h"
+
+#include <stdlib.h>
 
 void ebb_dataset_destroy(EbbDataset *dataset) {
   if (!dataset) return;

@@ -1,7 +1,8 @@
+#include "ebb/data.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "ebb/data.h"
 #include "host/data/listops_load.h"
 
 static int64_t integer_or_zero(const EbbConfig *config, const char *key) {

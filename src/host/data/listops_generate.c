@@ -1,11 +1,12 @@
 /* Samples are numbered candidates: each has its own random stream, duplicates of earlier ones are dropped in
    order, and blocks of them are drawn and written in parallel. */
+#include "ebb/data.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ebb/data.h"
 #include "host/data/file_set.h"
 #include "host/data/listops_tree.h"
 

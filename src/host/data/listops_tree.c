@@ -85,7 +85,8 @@ static int draw_node(Drawer *drawer, int depth) {
 
 EbbListopsDraw ebb_listops_draw(const EbbListopsRules *rules, uint64_t seed, uint64_t sample,
                                 uint8_t *codes) {
-  Drawer drawer = {.rules = rules, .seed = seed, .sample = sample, .codes = codes};
+  Drawer drawer = {.rules = rules, .seed = seed, .sample = sample};
+  drawer.codes = codes;
   EbbListopsDraw draw = {0};
   for (int64_t n = 0; n < rules->most_draws; n++) {
     drawer.length = 0;
@@ -133,9 +134,8 @@ size_t ebb_listops_text_size(const uint8_t *codes, int64_t length) {
 }
 
 static char *put(char *out, const char *text) {
-  size_t bytes = strlen(text);
-  memcpy(out, text, bytes);
-  return out + bytes;
+  while (*text) *out++ = *text++;
+  return out;
 }
 
 static char *put_node(const uint8_t **codes, char *out) {

@@ -1,7 +1,8 @@
+#include "ebb/data.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "ebb/data.h"
 #include "ebb/rng.h"
 
 /* Random streams of the order, apart from the nodes of a graph. */
