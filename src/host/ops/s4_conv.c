@@ -6,14 +6,11 @@
 #include <string.h>
 
 #include "host/cpu.h"
-#include "host/fft_pair.h"
-#include "host/ops/s4_epilogue.h"
 #include "host/ops/s4_liquid.h"
+#include "host/ops/s4_pairs.h"
 
 static EbbStatus setup_work(EbbSetup *setup, EbbS4ConvArgs *args) {
-  args->n = ebb_pair_length(args->Lk + args->L);
-  EBB_TRY(ebb_setup_table(setup, ebb_pair_table_bytes(args->n), ebb_pair_table_fill, &args->n,
-                          (void *)&args->twiddles));
+  EBB_TRY(ebb_s4_pairs_setup(setup, args->Lk + args->L, &args->n, &args->twiddles));
   const int64_t spectra = ebb_setup_training(setup) ? 4 : 2;
   args->work_floats = spectra * ebb_pair_floats(args->n) + 3 * ebb_row_floats(args->L) +
                       ebb_s4_streams_floats(&args->liquid) + ebb_s4_kb_floats(&args->liquid);
@@ -32,15 +29,6 @@ static EbbStatus check_kernel(EbbSetup *setup, const EbbS4ConvArgs *args, EbbSha
       (long long)args->L, (long long)C, (long long)args->H, (long long)args->L);
 }
 
-static EbbStatus setup_lengths(EbbSetup *setup, int input, int64_t B, const int32_t **lengths) {
-  if (ebb_setup_inputs(setup) <= input) return EBB_OK;
-  EBB_TRY(ebb_setup_input(setup, input, EBB_I32, 1, true, (void *)lengths));
-  const int64_t rows = ebb_setup_shape(setup, input).dim[0];
-  if (rows == B) return EBB_OK;
-  return ebb_fail(EBB_SHAPE, "%s: %lld lengths for a batch of %lld", ebb_setup_where(setup), (long long)rows,
-                  (long long)B);
-}
-
 static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   const EbbS4ConvConfig *config = config_;
   EbbS4ConvArgs *args = args_;
@@ -52,7 +40,7 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   args->B = shape.dim[0], args->H = shape.dim[1], args->L = shape.dim[2], args->Lk = kernel.dim[2];
   args->bidirectional = config->bidirectional;
   EBB_TRY(check_kernel(setup, args, kernel));
-  EBB_TRY(setup_lengths(setup, 2, args->B, &args->lengths));
+  EBB_TRY(ebb_s4_lengths_setup(setup, 2, args->B, &args->lengths));
   EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, (void *)&args->y));
   EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dy));
   EBB_TRY(ebb_s4_epilogue_setup(setup, &config->epilogue, shape, &args->epilogue));
@@ -66,7 +54,7 @@ typedef struct Channel {
   const EbbS4ConvArgs *args;
   const EbbRun *run;
   int64_t h;
-  EbbPairFft fft;
+  EbbS4Batch batch;
   float *spectrum;     /* of the kernel and D, divided by n */
   float *input, *grad; /* transforms of a pair of rows; grad only in backward */
   float *sum;          /* of the kernel's gradient over the batch */
@@ -80,7 +68,9 @@ typedef struct Channel {
 static Channel channel_of(const EbbS4ConvArgs *args, const EbbRun *run, bool backward) {
   const int64_t pair = ebb_pair_floats(args->n), row = ebb_row_floats(args->L);
   float *work = args->work + omp_get_thread_num() * args->work_floats;
-  Channel c = {.args = args, .run = run, .fft = {args->n, args->twiddles}};
+  Channel c = {.args = args,
+               .run = run,
+               .batch = {args->B, args->H, args->L, args->lengths, {args->n, args->twiddles}}};
   c.spectrum = work, work += pair;
   c.input = work, work += pair;
   if (backward) {
@@ -93,13 +83,6 @@ static Channel channel_of(const EbbS4ConvArgs *args, const EbbRun *run, bool bac
   c.liquid_work = work;
   return c;
 }
-
-static EbbS4Row row_of(const Channel *c, int64_t b) {
-  const EbbS4ConvArgs *args = c->args;
-  return (EbbS4Row){b, c->h, args->H, args->L, ebb_s4_valid(args->lengths, b, args->L)};
-}
-
-static int64_t row_start(const Channel *c, int64_t b) { return (b * c->args->H + c->h) * c->args->L; }
 
 /* The kernel as a circular row: lags 0 .. from the front, lags -1 .. from the back. D u is one more tap at
  * lag 0. */
@@ -118,40 +101,25 @@ static void begin_channel(Channel *c, int64_t h) {
   const EbbS4ConvArgs *args = c->args;
   c->h = h;
   place_kernel(args, h, c->spectrum);
-  ebb_pair_forward(&c->fft, c->spectrum);
+  ebb_pair_forward(&c->batch.fft, c->spectrum);
   if (args->liquid.kind == EBB_S4_POLYB) c->mix = ebb_s4_mix_of(&args->liquid, h);
   if (args->liquid.kind == EBB_S4_KB)
     ebb_s4_kb_begin(&c->kb, &args->liquid, h, args->k + h * args->Lk, args->H * args->Lk, c->liquid_work);
 }
 
-/* One half of a pair: the first `count` floats of `from` (NULL: none), zeros up to n. */
-static void fill_half(const EbbS4ConvArgs *args, float *restrict z, const float *from, int64_t count) {
-  if (count) memcpy(z, from, sizeof(float) * (size_t)count);
-  memset(z + count, 0, sizeof(float) * (size_t)(args->n - count));
-}
-
-static void load_inputs(const Channel *c, int64_t b) {
-  const EbbS4ConvArgs *args = c->args;
-  fill_half(args, c->input, args->u + row_start(c, b), row_of(c, b).valid);
-  if (b + 1 < args->B)
-    fill_half(args, c->input + ebb_pair_imag(args->n), args->u + row_start(c, b + 1), row_of(c, b + 1).valid);
-  else
-    fill_half(args, c->input + ebb_pair_imag(args->n), NULL, 0);
-}
-
 static void mask_input(const Channel *c, const EbbS4Row *row) {
-  const float *u = c->args->u + row_start(c, row->b);
+  const float *u = c->args->u + ebb_s4_row_start(&c->batch, row->b, c->h);
   memcpy(c->masked, u, sizeof(float) * (size_t)row->valid);
   memset(c->masked + row->valid, 0, sizeof(float) * (size_t)(row->L - row->valid));
 }
 
 static void finish_row(Channel *c, int64_t b, float *x) {
   const EbbS4ConvArgs *args = c->args;
-  const EbbS4Row row = row_of(c, b);
+  const EbbS4Row row = ebb_s4_row(&c->batch, b, c->h);
   if (args->liquid.kind != EBB_S4_PLAIN) mask_input(c, &row);
   if (args->liquid.kind == EBB_S4_POLYB) ebb_s4_mix(&c->mix, c->masked, x, c->liquid_work);
   if (args->liquid.kind == EBB_S4_KB) ebb_s4_kb_forward(&c->kb, c->masked, x);
-  ebb_s4_finish(&args->epilogue, c->run, &row, x, args->y + row_start(c, b));
+  ebb_s4_finish(&args->epilogue, c->run, &row, x, args->y + ebb_s4_row_start(&c->batch, b, c->h));
 }
 
 static EbbStatus forward(const void *args_, const EbbRun *run) {
@@ -163,10 +131,10 @@ static EbbStatus forward(const void *args_, const EbbRun *run) {
     for (int64_t h = 0; h < args->H; h++) {
       begin_channel(&c, h);
       for (int64_t b = 0; b < args->B; b += 2) {
-        load_inputs(&c, b);
-        ebb_pair_forward(&c.fft, c.input);
+        ebb_s4_load_pair(&c.batch, b, h, args->u, c.input);
+        ebb_pair_forward(&c.batch.fft, c.input);
         ebb_pair_multiply(args->n, c.input, c.spectrum);
-        ebb_pair_inverse(&c.fft, c.input);
+        ebb_pair_inverse(&c.batch.fft, c.input);
         finish_row(&c, b, c.input);
         if (b + 1 < args->B) finish_row(&c, b + 1, c.input + ebb_pair_imag(args->n));
       }
@@ -175,27 +143,10 @@ static EbbStatus forward(const void *args_, const EbbRun *run) {
   return EBB_OK;
 }
 
-/* dL/dx of one row into its half of the pair; returns its part of dD. */
-static double load_grad(const Channel *c, int64_t b, float *half) {
-  const EbbS4ConvArgs *args = c->args;
-  const EbbS4Row row = row_of(c, b);
-  ebb_s4_finish_back(&args->epilogue, c->run, &row, args->dy + row_start(c, b), half);
-  memset(half + args->L, 0, sizeof(float) * (size_t)(args->n - args->L));
-  return args->epilogue.dD ? ebb_s4_dot(row.valid, half, args->u + row_start(c, b)) : 0.0;
-}
-
-static double load_grads(const Channel *c, int64_t b) {
-  float *second = c->grad + ebb_pair_imag(c->args->n);
-  double dD = load_grad(c, b, c->grad);
-  if (b + 1 < c->args->B) return dD + load_grad(c, b + 1, second);
-  memset(second, 0, sizeof(float) * (size_t)c->args->n);
-  return dD;
-}
-
 /* du through the liquid term, from g; before g's transform takes its place. */
 static void liquid_back(Channel *c, int64_t b, const float *g, float *du) {
   const EbbS4ConvArgs *args = c->args;
-  const EbbS4Row row = row_of(c, b);
+  const EbbS4Row row = ebb_s4_row(&c->batch, b, c->h);
   if (args->liquid.kind == EBB_S4_PLAIN || b >= args->B) return;
   mask_input(c, &row);
   memset(du, 0, sizeof(float) * (size_t)args->L);
@@ -206,26 +157,27 @@ static void liquid_back(Channel *c, int64_t b, const float *g, float *du) {
 static void store_input_grad(const Channel *c, int64_t b, const float *x, const float *extra) {
   const EbbS4ConvArgs *args = c->args;
   if (!args->du || b >= args->B) return;
-  const EbbS4Row row = row_of(c, b);
+  const EbbS4Row row = ebb_s4_row(&c->batch, b, c->h);
   ebb_s4_store_grad(&row, x, 1.0f, args->liquid.kind == EBB_S4_PLAIN ? NULL : extra, args->add_du,
-                    args->du + row_start(c, b));
+                    args->du + ebb_s4_row_start(&c->batch, b, c->h));
 }
 
 static double pair_back(Channel *c, int64_t b) {
   const EbbS4ConvArgs *args = c->args;
   const int64_t second = ebb_pair_imag(args->n);
-  const double dD = load_grads(c, b);
+  const double dD =
+      ebb_s4_load_grads(&c->batch, &args->epilogue, c->run, b, c->h, args->dy, args->u, c->grad);
   liquid_back(c, b, c->grad, c->du[0]);
   liquid_back(c, b + 1, c->grad + second, c->du[1]);
-  ebb_pair_forward(&c->fft, c->grad);
+  ebb_pair_forward(&c->batch.fft, c->grad);
   if (args->dk) {
-    load_inputs(c, b);
-    ebb_pair_forward(&c->fft, c->input);
+    ebb_s4_load_pair(&c->batch, b, c->h, args->u, c->input);
+    ebb_pair_forward(&c->batch.fft, c->input);
     ebb_pair_correlate(args->n, c->sum, c->grad, c->input);
   }
   if (args->du) {
     ebb_pair_multiply_conj(args->n, c->grad, c->spectrum);
-    ebb_pair_inverse(&c->fft, c->grad);
+    ebb_pair_inverse(&c->batch.fft, c->grad);
   }
   store_input_grad(c, b, c->grad, c->du[0]);
   store_input_grad(c, b + 1, c->grad + second, c->du[1]);
@@ -237,7 +189,7 @@ static void store_kernel_grad(Channel *c) {
   const int64_t Lk = args->Lk, C = args->bidirectional ? 2 : 1;
   const float scale = 1.0f / (float)args->n;
   if (!args->dk) return;
-  ebb_pair_inverse(&c->fft, c->sum);
+  ebb_pair_inverse(&c->batch.fft, c->sum);
   for (int64_t a = 0; a < C; a++) {
     float *restrict dk = args->dk + (a * args->H + c->h) * Lk;
     const float *restrict lag = a ? c->sum + args->n - 1 : c->sum;

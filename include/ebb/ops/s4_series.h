@@ -1,0 +1,42 @@
+/* The exact causal liquid recurrence up to degree P: u (B, H, L), k (1, H, Lk), ke (H, Lk), [lengths (B)] ->
+   y (B, H, L), v_1 = u,  s_q = ke * v_q,  v_{q+1}[t] = u_t s_q[t-1],  x = k * (v_1 + .. + v_P),  y =
+   drop(act(x + D u)). It is the part of degree <= P in u of x_t = (A + b e^T u_t) x_{t-1} + b u_t read by C,
+   where k_l = C A^l b and ke_l = e^T A^l b. u_t = 0 for t >= lengths[b]. Parameter D (1, H). Source: Hasani
+   et al. 2022, "Liquid Structural State-Space Models", section 3, with the products of inputs kept as the
+   recurrence makes them. */
+#ifndef EBB_OPS_S4_SERIES_H
+#define EBB_OPS_S4_SERIES_H
+
+#include "ebb/ops/s4_epilogue.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct EbbS4SeriesConfig {
+  int64_t degree; /* P, 1 to 64; 1 is the plain convolution */
+  EbbS4EpilogueConfig epilogue;
+} EbbS4SeriesConfig;
+
+/* All pointers are disjoint device memory of the graph. */
+typedef struct EbbS4SeriesArgs {
+  const float *u;               /* (B, H, L), read again by backward */
+  float *du;                    /* (B, H, L) or NULL */
+  const float *k, *ke;          /* (1, H, Lk), (H, Lk), read again by backward; Lk <= L */
+  float *dk, *dke;              /* as k and ke, or NULL */
+  const int32_t *lengths;       /* (B) or NULL */
+  bool add_du, add_dk, add_dke; /* add to what is there, else overwrite */
+  float *y;                     /* (B, H, L) */
+  const float *dy;              /* (B, H, L) */
+  EbbS4Epilogue epilogue;
+  int64_t B, H, L, Lk, degree;
+  int64_t n;             /* transform length >= Lk + L */
+  const float *twiddles; /* its table */
+  float *work;           /* (threads, work_floats) scratch */
+  int64_t work_floats;
+} EbbS4SeriesArgs;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
