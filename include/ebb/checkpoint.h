@@ -25,22 +25,25 @@ typedef struct EbbTrainState {
   int64_t averaged;                               /* updates inside the SWA average */
 } EbbTrainState;
 
-/* Averages of the parameters kept beside them (EMA, SWA): `name` prefixes the tensors ("ema." + parameter).
- */
+/* Averages of the parameters kept beside them (EMA, SWA): `name` prefixes the tensors ("ema" + "." +
+   parameter) and has no comma. */
 typedef struct EbbAverage {
   const char *name;
   float *values; /* device, ebb_params_size floats with the offsets of the flat buffers; NULL: not in use */
 } EbbAverage;
 
-/* Writes atomically: `path` is whole before and after. config: the resolved configuration's YAML.
-   Errors: IO, MEMORY, NUMERIC never (NaN is saved as it is). */
+/* Writes atomically: `path` is whole before and after. state NULL: weights only, without moments. config: the
+   resolved configuration's YAML, or NULL. Errors: IO, MEMORY, STATE (parameters not placed), INVALID (an
+   average's name), NUMERIC never (NaN is saved as it is). */
 EbbStatus ebb_checkpoint_save(const char *path, const EbbParams *params, const EbbTrainState *state,
                               const char *config, const EbbAverage *averages, int n_averages) EBB_MUST_CHECK;
 
 /* Fills parameters, buffers, moments and state from a checkpoint of the same model. state may be NULL
-   (weights only, moments then stay as they are). Nothing is changed unless all fits. Errors: NOT_FOUND,
-   FORMAT, MISMATCH (the first tensor, in name order, that is missing, unknown or of another shape, with both
-   shapes, and how many more differ), IO. */
+   (weights only: moments then stay as they are, and moments and averages that nobody asked for are passed
+   over). Every average with values must be in the file. Nothing is changed unless all fits. Errors:
+   NOT_FOUND, FORMAT, MISMATCH (the first tensor, in name order, that is missing, unknown or of another shape,
+   with both shapes, and how many more differ; or state asked of a file with weights only), NUMERIC (a wider
+   type's value beyond 32-bit floats), IO, STATE (parameters not placed), MEMORY. */
 EbbStatus ebb_checkpoint_load(const char *path, EbbParams *params, EbbTrainState *state, EbbAverage *averages,
                               int n_averages) EBB_MUST_CHECK;
 
