@@ -1,0 +1,28 @@
+/* Parts of op ssm_diag on the CPU that stand in files of their own. */
+#ifndef EBB_HOST_OPS_SSM_DIAG_H
+#define EBB_HOST_OPS_SSM_DIAG_H
+
+#include "ebb/ops/ssm_diag.h"
+
+/* A thread's scratch. Rows of powers are M real parts, then M imaginary parts. */
+typedef struct EbbDiagScratch {
+  EbbC64 *w, *B;            /* (M) */
+  EbbSsmDiscrete *discrete; /* (M) */
+  double *fine, *coarse;    /* (J, 2M) lambda^j; (I, 2M) lambda^(i J) */
+  float *table;             /* (J, 4M) lambda^j, then j lambda^j */
+  float *left;              /* (R I, 4M): weights of the powers, or sums of gradients */
+  float *rows;              /* (R, I J) kernels or their gradients, padded */
+} EbbDiagScratch;
+
+size_t ebb_diag_scratch_bytes(const EbbSsmDiagArgs *args);
+EbbDiagScratch ebb_diag_scratch(const EbbSsmDiagArgs *args, int thread);
+
+/* Parameters, discretisation and powers of channel h into the scratch. */
+void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch);
+/* C or e of row r at mode m of channel h. */
+EbbC64 ebb_diag_output(const EbbSsmDiagArgs *args, int64_t r, int64_t h, int64_t m);
+
+EbbStatus ebb_diag_forward(const void *args, const EbbRun *run);
+EbbStatus ebb_diag_backward(const void *args, const EbbRun *run);
+
+#endif

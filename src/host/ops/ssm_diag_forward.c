@@ -1,0 +1,135 @@
+#include <omp.h>
+#include <string.h>
+
+#include "host/cpu.h"
+#include "host/ops/ssm_diag.h"
+
+static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Lays the parts out from `base` on; returns the bytes they take. */
+static size_t place(const EbbSsmDiagArgs *args, char *base, EbbDiagScratch *scratch) {
+  size_t M = (size_t)args->M, I = (size_t)args->I, J = (size_t)args->J, R = (size_t)args->R, at = 0;
+  void **part[] = {(void **)&scratch->w,    (void **)&scratch->B,      (void **)&scratch->discrete,
+                   (void **)&scratch->fine, (void **)&scratch->coarse, (void **)&scratch->table,
+                   (void **)&scratch->left, (void **)&scratch->rows};
+  size_t bytes[] = {M * sizeof(EbbC64),
+                    M * sizeof(EbbC64),
+                    M * sizeof(EbbSsmDiscrete),
+                    2 * M * J * sizeof(double),
+                    2 * M * I * sizeof(double),
+                    4 * M * J * sizeof(float),
+                    R * I * 4 * M * sizeof(float),
+                    R * I * J * sizeof(float)};
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    void *start = base ? base + at : NULL;
+    memcpy(part[i], &start, sizeof start);
+    at += align(bytes[i]);
+  }
+  return at;
+}
+
+size_t ebb_diag_scratch_bytes(const EbbSsmDiagArgs *args) {
+  EbbDiagScratch unused;
+  return place(args, NULL, &unused);
+}
+
+EbbDiagScratch ebb_diag_scratch(const EbbSsmDiagArgs *args, int thread) {
+  EbbDiagScratch scratch;
+  place(args, args->scratch + (size_t)thread * args->scratch_row, &scratch);
+  return scratch;
+}
+
+EbbC64 ebb_diag_output(const EbbSsmDiagArgs *args, int64_t r, int64_t h, int64_t m) {
+  bool readout = r == args->config.channels;
+  if (readout && !args->e) return ebb_c64_make(1, 0);
+  const float *at =
+      readout ? args->e + 2 * (h * args->M + m) : args->C + 2 * ((r * args->config.H + h) * args->M + m);
+  return ebb_c64_make((double)at[0], (double)at[1]);
+}
+
+/* out = a b for rows of M real and M imaginary parts. */
+static void multiply_rows(int64_t M, const double *restrict a, const double *restrict b,
+                          double *restrict out) {
+#pragma omp simd
+  for (int64_t m = 0; m < M; m++) {
+    out[m] = a[m] * b[m] - a[M + m] * b[M + m];
+    out[M + m] = a[m] * b[M + m] + a[M + m] * b[m];
+  }
+}
+
+static void table_row(int64_t M, const double *restrict power, double j, float *restrict table) {
+#pragma omp simd
+  for (int64_t i = 0; i < 2 * M; i++) {
+    table[i] = (float)power[i];
+    table[2 * M + i] = (float)(j * power[i]);
+  }
+}
+
+void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
+  int64_t M = args->M, I = args->I, J = args->J;
+  double dt = exp((double)args->log_dt[h]) * args->config.rate;
+  double *fine = scratch->fine, *coarse = scratch->coarse;
+  for (int64_t m = 0; m < M; m++) {
+    ebb_ssm_diag_mode(args, h, m, &scratch->w[m], &scratch->B[m]);
+    scratch->discrete[m] = ebb_ssm_discretise(args->config.disc, ebb_c64_scale(scratch->w[m], dt), args->Lk);
+    fine[m] = coarse[m] = 1;
+    fine[M + m] = coarse[M + m] = 0;
+    fine[2 * M + m] = scratch->discrete[m].lambda.re;
+    fine[3 * M + m] = scratch->discrete[m].lambda.im;
+  }
+  for (int64_t j = 2; j < J; j++) multiply_rows(M, fine + (j - 1) * 2 * M, fine + 2 * M, fine + j * 2 * M);
+  if (I > 1) multiply_rows(M, fine + (J - 1) * 2 * M, fine + 2 * M, coarse + 2 * M);
+  for (int64_t i = 2; i < I; i++)
+    multiply_rows(M, coarse + (i - 1) * 2 * M, coarse + 2 * M, coarse + i * 2 * M);
+  for (int64_t j = 0; j < J; j++) table_row(M, fine + j * 2 * M, (double)j, scratch->table + j * 4 * M);
+}
+
+/* Rows 2 Re(E lambda^(i J)), -2 Im(E lambda^(i J)), with E = B C dt phi. */
+static void weigh(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
+  int64_t M = args->M, I = args->I;
+  double dt = exp((double)args->log_dt[h]) * args->config.rate;
+  for (int64_t r = 0; r < args->R; r++)
+    for (int64_t m = 0; m < M; m++) {
+      EbbC64 E =
+          ebb_c64_mul(ebb_c64_mul(scratch->B[m], ebb_diag_output(args, r, h, m)), scratch->discrete[m].phi);
+      E = ebb_c64_scale(E, 2 * dt);
+      float *left = scratch->left + r * I * 2 * M + m;
+      const double *power = scratch->coarse + m;
+      for (int64_t i = 0; i < I; i++) {
+        left[i * 2 * M] = (float)(E.re * power[i * 2 * M] - E.im * power[i * 2 * M + M]);
+        left[i * 2 * M + M] = (float)-(E.re * power[i * 2 * M + M] + E.im * power[i * 2 * M]);
+      }
+    }
+}
+
+static void forward_channel(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
+  int64_t M = args->M, I = args->I, J = args->J, H = args->config.H;
+  ebb_diag_powers(args, h, scratch);
+  weigh(args, h, scratch);
+  ebb_cpu_gemm(&(EbbGemm){.transpose_b = true,
+                          .m = args->R * I,
+                          .n = J,
+                          .k = 2 * M,
+                          .alpha = 1,
+                          .a = scratch->left,
+                          .lda = 2 * M,
+                          .b = scratch->table,
+                          .ldb = 4 * M,
+                          .c = scratch->rows,
+                          .ldc = J});
+  for (int64_t r = 0; r < args->R; r++) {
+    float *to = r < args->config.channels ? args->k + (r * H + h) * args->Lk : args->ke + h * args->Lk;
+    memcpy(to, scratch->rows + r * I * J, (size_t)args->Lk * sizeof *to);
+  }
+}
+
+EbbStatus ebb_diag_forward(const void *args_, const EbbRun *run) {
+  const EbbSsmDiagArgs *args = args_;
+#pragma omp parallel num_threads(EBB_THREADS(run))
+  {
+    EbbDiagScratch scratch = ebb_diag_scratch(args, omp_get_thread_num());
+#pragma omp for schedule(static)
+    for (int64_t h = 0; h < args->config.H; h++) forward_channel(args, h, &scratch);
+  }
+  return EBB_OK;
+}
