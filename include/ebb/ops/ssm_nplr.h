@@ -37,15 +37,6 @@ typedef struct EbbSsmNplrArgs {
   size_t scratch_row;
 } EbbSsmNplrArgs;
 
-/* 1 / ((z - lam)(z - conj(lam))) = p - i q at z = i y, from lam = re + i im. The factors of the real part
-   (im - y)(im + y) do not cancel as im^2 - y^2 does near resonance. */
-EBB_INLINE void ebb_cauchy_pair(float re, float im, float y, float *p, float *q) {
-  float a = re * re + (im - y) * (im + y), b = -2.0f * re * y;
-  float s = 1.0f / (a * a + b * b);
-  *p = a * s;
-  *q = b * s;
-}
-
 /* One product's weights at one pole: the pair's numerator is alpha + i y beta. */
 typedef struct EbbCauchyWeight {
   float alpha, beta;
@@ -56,20 +47,53 @@ EBB_INLINE EbbCauchyWeight ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) {
   return weight;
 }
 
-/* Sums over poles of one product; r = (ap + y bq) + i (y bp - aq). */
-typedef struct EbbCauchySum {
-  float ap, aq, bp, bq;
-} EbbCauchySum;
+/* The formulas of one pole and one node (R float) or a vector of nodes (R a GCC vector of floats, hence the
+   pointers).
+   pair: 1 / ((z - lam)(z - conj(lam))) = p - i q at z = i y, from lam = re + i im. The factors of the real
+   part (im - y)(im + y) do not cancel as im^2 - y^2 does near resonance.
+   add: one pole's share of a product's sums; value: r = (ap + y bq) + i (y bp - aq).
+   add_grad: from the gradient (re, im) of r, the sums for the gradients of alpha and beta and what flows on
+   to p and q; pair_grad: from there to the gradients of a and y b in 1 / (a + i b) = p - i q. */
+#define EBB_CAUCHY_FORMULAS(R, Sum, Flow, name)                                                              \
+  typedef struct Sum {                                                                                       \
+    R ap, aq, bp, bq;                                                                                        \
+  } Sum;                                                                                                     \
+  typedef struct Flow {                                                                                      \
+    R p, q, yp, yq;                                                                                          \
+  } Flow;                                                                                                    \
+  EBB_INLINE void name##_pair(float re, float im, const R *y, R *p, R *q) {                                  \
+    R a = re * re + (im - *y) * (im + *y), b = -2.0f * re * *y;                                              \
+    R s = 1.0f / (a * a + b * b);                                                                            \
+    *p = a * s;                                                                                              \
+    *q = b * s;                                                                                              \
+  }                                                                                                          \
+  EBB_INLINE void name##_add(Sum *sum, EbbCauchyWeight weight, const R *p, const R *q) {                     \
+    sum->ap += weight.alpha * *p;                                                                            \
+    sum->aq += weight.alpha * *q;                                                                            \
+    sum->bp += weight.beta * *p;                                                                             \
+    sum->bq += weight.beta * *q;                                                                             \
+  }                                                                                                          \
+  EBB_INLINE void name##_value(const Sum *sum, const R *y, R *re, R *im) {                                   \
+    *re = sum->ap + *y * sum->bq;                                                                            \
+    *im = *y * sum->bp - sum->aq;                                                                            \
+  }                                                                                                          \
+  EBB_INLINE void name##_add_grad(Flow *flow, EbbCauchyWeight weight, const R *re, const R *im, const R *p,  \
+                                  const R *q, const R *yp, const R *yq, R *alpha, R *beta) {                 \
+    *alpha += *re * *p - *im * *q;                                                                           \
+    *beta += *re * *yq + *im * *yp;                                                                          \
+    flow->p += weight.alpha * *re;                                                                           \
+    flow->q -= weight.alpha * *im;                                                                           \
+    flow->yp += weight.beta * *im;                                                                           \
+    flow->yq += weight.beta * *re;                                                                           \
+  }                                                                                                          \
+  EBB_INLINE void name##_pair_grad(const Flow *flow, const R *y, const R *p, const R *q, R *a, R *b) {       \
+    R dp = flow->p + *y * flow->yp, dq = flow->q + *y * flow->yq;                                            \
+    R square = *p * *p - *q * *q, cross = 2.0f * *p * *q;                                                    \
+    *a -= square * dp + cross * dq;                                                                          \
+    *b += *y * (square * dq - cross * dp);                                                                   \
+  }
 
-EBB_INLINE void ebb_cauchy_add(EbbCauchySum *sum, EbbCauchyWeight weight, float p, float q) {
-  sum->ap += weight.alpha * p;
-  sum->aq += weight.alpha * q;
-  sum->bp += weight.beta * p;
-  sum->bq += weight.beta * q;
-}
-EBB_INLINE EbbC32 ebb_cauchy_value(EbbCauchySum sum, float y) {
-  return ebb_c32_make(sum.ap + y * sum.bq, y * sum.bp - sum.aq);
-}
+EBB_CAUCHY_FORMULAS(float, EbbCauchySum, EbbCauchyFlow, ebb_cauchy)
 
 /* khat at one node, and the gradients of the four r from that of khat. */
 EBB_INLINE EbbC32 ebb_woodbury(EbbC32 bc, EbbC32 pc, EbbC32 bq, EbbC32 pq, float y) {

@@ -3,14 +3,19 @@
 #define EBB_HOST_OPS_SSM_NPLR_H
 
 #include "ebb/ops/ssm_nplr.h"
+#include "host/ops/ssm_dplr.h"
 
-enum { EBB_NPLR_BLOCK = 256, EBB_NPLR_MAX_PRODUCTS = 6 };
+/* Nodes are taken sixteen at a time; explicit vectors, because compilers do not keep the sums over poles in
+   registers otherwise. */
+enum { EBB_NODES = 16, EBB_NPLR_BLOCK = 256 };
+typedef float EbbNodes __attribute__((vector_size(64)));
+EBB_CAUCHY_FORMULAS(EbbNodes, EbbNodesSum, EbbNodesFlow, ebb_nodes)
 
 /* A thread's scratch. Rows start 64-byte aligned. */
 typedef struct EbbNplrScratch {
   float *lam_re, *lam_im;  /* (M) w dt */
   EbbCauchyWeight *weight; /* (M,K) */
-  double *sum;             /* (M, 2K + 2) gradients of weights and denominators */
+  EbbLanes *sum;           /* (M, 2K + 2) gradients of weights and denominators, to be added over the lanes */
   float *upstream;         /* (2K, Fp) gradients of r: K real rows, K imaginary rows */
   EbbC32 *spectrum;        /* (n/2 + 1) */
   float *row;              /* (n) */

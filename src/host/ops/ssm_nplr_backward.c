@@ -50,88 +50,97 @@ static void upstream(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch
   }
 }
 
-/* One product's share of a node: sums for its weights, and what flows on to p and q (the part with beta is
-   still to be multiplied by y). */
-typedef struct NodeGrad {
-  float p, q, yp, yq;
-} NodeGrad;
-
-EBB_INLINE void product_grad(NodeGrad *node, EbbCauchyWeight weight, float re, float im, float p, float q,
-                             float *alpha, float *beta) {
-  *alpha += re * p - im * q;
-  *beta += re * q + im * p;
-  node->p += weight.alpha * re;
-  node->q -= weight.alpha * im;
-  node->yp += weight.beta * im;
-  node->yq += weight.beta * re;
+/* Adds sixteen float sums to eight double ones. */
+static void widen(const EbbNodes *part, EbbLanes *sum) {
+  typedef float Half __attribute__((vector_size(32)));
+  Half low, high;
+  memcpy(&low, part, sizeof low);
+  memcpy(&high, (const char *)part + sizeof low, sizeof high);
+  *sum += __builtin_convertvector(low, EbbLanes) + __builtin_convertvector(high, EbbLanes);
 }
 
-/* From the gradients of p and q to those of a and y b in 1 / (a + i b) = p - i q. */
-EBB_INLINE void pair_grad(NodeGrad node, float y, float p, float q, float *a, float *b) {
-  float dp = node.p + y * node.yp, dq = node.q + y * node.yq;
-  float square = p * p - q * q, cross = 2.0f * p * q;
-  *a -= square * dp + cross * dq;
-  *b += y * (square * dq - cross * dp);
-}
+/* The sums of one product over the nodes of a block, or of the denominator: alpha and beta, or a and b. */
+typedef struct Pair {
+  EbbNodes first, second;
+} Pair;
 
-/* Sums over the nodes begin..end-1 for one pole, added to sum: alpha, beta of each product, a, b. */
-static void pole_sums4(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *restrict y,
-                       const float *restrict re, int64_t Fp, int64_t begin, int64_t end, double *sum) {
-  const float *restrict im = re + 4 * Fp;
-  EbbCauchyWeight w0 = weight[0], w1 = weight[1], w2 = weight[2], w3 = weight[3];
-  float a0 = 0, b0 = 0, a1 = 0, b1 = 0, a2 = 0, b2 = 0, a3 = 0, b3 = 0, da = 0, db = 0;
-#pragma omp simd reduction(+ : a0, b0, a1, b1, a2, b2, a3, b3, da, db)
-  for (int64_t j = begin; j < end; j++) {
-    float p, q, z = y[j], beta0 = 0, beta1 = 0, beta2 = 0, beta3 = 0;
-    NodeGrad node = {0, 0, 0, 0};
-    ebb_cauchy_pair(lam_re, lam_im, z, &p, &q);
-    product_grad(&node, w0, re[j], im[j], p, q, &a0, &beta0);
-    product_grad(&node, w1, re[Fp + j], im[Fp + j], p, q, &a1, &beta1);
-    product_grad(&node, w2, re[2 * Fp + j], im[2 * Fp + j], p, q, &a2, &beta2);
-    product_grad(&node, w3, re[3 * Fp + j], im[3 * Fp + j], p, q, &a3, &beta3);
-    b0 += z * beta0, b1 += z * beta1, b2 += z * beta2, b3 += z * beta3;
-    pair_grad(node, z, p, q, &da, &db);
+static void widen_pairs(const Pair *pair, int count, EbbLanes *sum) {
+  for (int i = 0; i < count; i++) {
+    widen(&pair[i].first, &sum[2 * i]);
+    widen(&pair[i].second, &sum[2 * i + 1]);
   }
-  const float part[] = {a0, b0, a1, b1, a2, b2, a3, b3, da, db};
-  for (int i = 0; i < 10; i++) sum[i] += (double)part[i];
 }
 
-static void pole_sums6(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *restrict y,
-                       const float *restrict re, int64_t Fp, int64_t begin, int64_t end, double *sum) {
-  const float *restrict im = re + 6 * Fp;
-  EbbCauchyWeight w0 = weight[0], w1 = weight[1], w2 = weight[2], w3 = weight[3], w4 = weight[4],
-                  w5 = weight[5];
-  float a0 = 0, b0 = 0, a1 = 0, b1 = 0, a2 = 0, b2 = 0, a3 = 0, b3 = 0, a4 = 0, b4 = 0, a5 = 0, b5 = 0;
-  float da = 0, db = 0;
-#pragma omp simd reduction(+ : a0, b0, a1, b1, a2, b2, a3, b3, a4, b4, a5, b5, da, db)
-  for (int64_t j = begin; j < end; j++) {
-    float p, q, z = y[j], beta0 = 0, beta1 = 0, beta2 = 0, beta3 = 0, beta4 = 0, beta5 = 0;
-    NodeGrad node = {0, 0, 0, 0};
-    ebb_cauchy_pair(lam_re, lam_im, z, &p, &q);
-    product_grad(&node, w0, re[j], im[j], p, q, &a0, &beta0);
-    product_grad(&node, w1, re[Fp + j], im[Fp + j], p, q, &a1, &beta1);
-    product_grad(&node, w2, re[2 * Fp + j], im[2 * Fp + j], p, q, &a2, &beta2);
-    product_grad(&node, w3, re[3 * Fp + j], im[3 * Fp + j], p, q, &a3, &beta3);
-    product_grad(&node, w4, re[4 * Fp + j], im[4 * Fp + j], p, q, &a4, &beta4);
-    product_grad(&node, w5, re[5 * Fp + j], im[5 * Fp + j], p, q, &a5, &beta5);
-    b0 += z * beta0, b1 += z * beta1, b2 += z * beta2;
-    b3 += z * beta3, b4 += z * beta4, b5 += z * beta5;
-    pair_grad(node, z, p, q, &da, &db);
+static void load_nodes(const float *row, int64_t j, EbbNodes *nodes) {
+  memcpy(nodes, row + j, sizeof *nodes);
+}
+
+/* One product at sixteen nodes; re points to its real row, the imaginary one lies K rows on. */
+EBB_INLINE void product_grad(EbbNodesFlow *flow, EbbCauchyWeight weight, const float *re, int64_t im_offset,
+                             const EbbNodes pq[4], Pair *pair) {
+  EbbNodes upstream_re, upstream_im;
+  load_nodes(re, 0, &upstream_re);
+  load_nodes(re, im_offset, &upstream_im);
+  ebb_nodes_add_grad(flow, weight, &upstream_re, &upstream_im, &pq[0], &pq[1], &pq[2], &pq[3], &pair->first,
+                     &pair->second);
+}
+
+/* p, q, y p, y q. */
+EBB_INLINE void pair_nodes(float lam_re, float lam_im, const EbbNodes *y, EbbNodes pq[4]) {
+  ebb_nodes_pair(lam_re, lam_im, y, &pq[0], &pq[1]);
+  pq[2] = *y * pq[0];
+  pq[3] = *y * pq[1];
+}
+
+/* Sums over `count` nodes for one pole, added to sum: alpha, beta of each product, a, b. */
+static void pole_sums4(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *y_,
+                       const float *re, int64_t Fp, int64_t count, EbbLanes *sum) {
+  Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0;
+  for (int64_t j = 0; j < count; j += EBB_NODES) {
+    EbbNodesFlow flow = {{0}, {0}, {0}, {0}};
+    EbbNodes y, pq[4];
+    load_nodes(y_, j, &y);
+    pair_nodes(lam_re, lam_im, &y, pq);
+    product_grad(&flow, weight[0], re + j, 4 * Fp, pq, &s0);
+    product_grad(&flow, weight[1], re + Fp + j, 4 * Fp, pq, &s1);
+    product_grad(&flow, weight[2], re + 2 * Fp + j, 4 * Fp, pq, &s2);
+    product_grad(&flow, weight[3], re + 3 * Fp + j, 4 * Fp, pq, &s3);
+    ebb_nodes_pair_grad(&flow, &y, &pq[0], &pq[1], &s4.first, &s4.second);
   }
-  const float part[] = {a0, b0, a1, b1, a2, b2, a3, b3, a4, b4, a5, b5, da, db};
-  for (int i = 0; i < 14; i++) sum[i] += (double)part[i];
+  const Pair all[] = {s0, s1, s2, s3, s4};
+  widen_pairs(all, 5, sum);
 }
 
-/* Blocks of nodes stay in the nearest cache while all poles pass over them; a block's sum is a float, the sum
-   of blocks a double. */
+static void pole_sums6(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *y_,
+                       const float *re, int64_t Fp, int64_t count, EbbLanes *sum) {
+  Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0;
+  for (int64_t j = 0; j < count; j += EBB_NODES) {
+    EbbNodesFlow flow = {{0}, {0}, {0}, {0}};
+    EbbNodes y, pq[4];
+    load_nodes(y_, j, &y);
+    pair_nodes(lam_re, lam_im, &y, pq);
+    product_grad(&flow, weight[0], re + j, 6 * Fp, pq, &s0);
+    product_grad(&flow, weight[1], re + Fp + j, 6 * Fp, pq, &s1);
+    product_grad(&flow, weight[2], re + 2 * Fp + j, 6 * Fp, pq, &s2);
+    product_grad(&flow, weight[3], re + 3 * Fp + j, 6 * Fp, pq, &s3);
+    product_grad(&flow, weight[4], re + 4 * Fp + j, 6 * Fp, pq, &s4);
+    product_grad(&flow, weight[5], re + 5 * Fp + j, 6 * Fp, pq, &s5);
+    ebb_nodes_pair_grad(&flow, &y, &pq[0], &pq[1], &s6.first, &s6.second);
+  }
+  const Pair all[] = {s0, s1, s2, s3, s4, s5, s6};
+  widen_pairs(all, 7, sum);
+}
+
+/* Blocks of nodes stay in the nearest cache while all poles pass over them; a block's sums are floats, those
+   of the blocks doubles. */
 static void all_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch) {
   int64_t K = products(args), row = 2 * K + 2;
   memset(scratch->sum, 0, (size_t)(args->M * row) * sizeof *scratch->sum);
-  for (int64_t begin = 0; begin < args->Fp; begin += EBB_NPLR_BLOCK) {
-    int64_t end = begin + EBB_NPLR_BLOCK < args->Fp ? begin + EBB_NPLR_BLOCK : args->Fp;
+  for (int64_t j = 0; j < args->Fp; j += EBB_NPLR_BLOCK) {
+    int64_t count = args->Fp - j < EBB_NPLR_BLOCK ? args->Fp - j : EBB_NPLR_BLOCK;
     for (int64_t m = 0; m < args->M; m++)
       (K == 4 ? pole_sums4 : pole_sums6)(scratch->lam_re[m], scratch->lam_im[m], scratch->weight + m * K,
-                                         args->y, scratch->upstream, args->Fp, begin, end,
+                                         args->y + j, scratch->upstream + j, args->Fp, count,
                                          scratch->sum + m * row);
   }
 }
@@ -174,13 +183,23 @@ static void pole_grad(const EbbC64 wBP[3], double dt, const double *bq, ModeGrad
   grad->lam.im += 2 * lam.im * bq[4];
 }
 
-static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const double *sums, const double *infinity) {
+/* The lanes' total, in their order. */
+static void total(const EbbLanes *lanes, int64_t count, double *sum) {
+  for (int64_t i = 0; i < count; i++) {
+    sum[i] = 0;
+    for (int lane = 0; lane < EBB_LANES; lane++) sum[i] += lanes[i][lane];
+  }
+}
+
+static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbLanes *sums,
+                         const double *infinity) {
   int64_t channels = args->config.channels, row = 2 * products(args) + 2;
   double dt = exp((double)args->log_dt[h]) * args->config.rate, ddt = 0;
   for (int64_t m = 0; m < args->M; m++) {
-    const double *sum = sums + m * row;
+    double sum[14];
     EbbC64 wBP[3];
     ModeGrad grad = {{0, 0}, {0, 0}, {0, 0}};
+    total(sums + m * row, row, sum);
     ebb_ssm_nplr_mode(args, h, m, &wBP[0], &wBP[1], &wBP[2]);
     for (int64_t c = 0; c < channels; c++) output_grad(args, h, m, c, wBP, dt, sum, infinity[c], &grad, &ddt);
     pole_grad(wBP, dt, sum + 4 * channels, &grad, &ddt);

@@ -19,7 +19,7 @@ static size_t place(const EbbSsmNplrArgs *args, char *base, EbbNplrScratch *scra
   size_t bytes[] = {M * sizeof(float),
                     M * sizeof(float),
                     M * K * sizeof(EbbCauchyWeight),
-                    M * (2 * K + 2) * sizeof(double),
+                    M * (2 * K + 2) * sizeof(EbbLanes),
                     2 * K * (size_t)args->Fp * sizeof(float),
                     spectrum * sizeof(float),
                     row * sizeof(float)};
@@ -63,60 +63,54 @@ void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch 
   }
 }
 
-/* Row `product` of r and its imaginary twin. */
-static void store(float *r, int64_t Fp, int64_t product, int64_t j, EbbC32 value) {
-  r[2 * product * Fp + j] = value.re;
-  r[(2 * product + 1) * Fp + j] = value.im;
+/* Row `product` of r and its imaginary twin at one vector of nodes. */
+static void store(float *r, int64_t Fp, int64_t product, const EbbNodesSum *sum, const EbbNodes *y) {
+  EbbNodes re, im;
+  ebb_nodes_value(sum, y, &re, &im);
+  memcpy(r + 2 * product * Fp, &re, sizeof re);
+  memcpy(r + (2 * product + 1) * Fp, &im, sizeof im);
 }
 
-/* All r of one kernel's four products, nodes vectorised, the sums over poles in registers. */
-static void cauchy4(const EbbNplrScratch *scratch, const float *restrict y, int64_t M, int64_t Fp,
-                    float *restrict r) {
-  const float *restrict lam_re = scratch->lam_re, *restrict lam_im = scratch->lam_im;
+/* All r of one kernel's four products at sixteen nodes; the sums over poles stay in registers. */
+static void cauchy4(const EbbNplrScratch *scratch, const float *y_, int64_t M, int64_t Fp, float *r) {
   const EbbCauchyWeight *restrict weight = scratch->weight;
-#pragma omp simd
-  for (int64_t j = 0; j < Fp; j++) {
-    EbbCauchySum s0 = {0, 0, 0, 0}, s1 = s0, s2 = s0, s3 = s0;
-    for (int64_t m = 0; m < M; m++) {
-      float p, q;
-      ebb_cauchy_pair(lam_re[m], lam_im[m], y[j], &p, &q);
-      ebb_cauchy_add(&s0, weight[4 * m], p, q);
-      ebb_cauchy_add(&s1, weight[4 * m + 1], p, q);
-      ebb_cauchy_add(&s2, weight[4 * m + 2], p, q);
-      ebb_cauchy_add(&s3, weight[4 * m + 3], p, q);
-    }
-    store(r, Fp, 0, j, ebb_cauchy_value(s0, y[j]));
-    store(r, Fp, 1, j, ebb_cauchy_value(s1, y[j]));
-    store(r, Fp, 2, j, ebb_cauchy_value(s2, y[j]));
-    store(r, Fp, 3, j, ebb_cauchy_value(s3, y[j]));
+  EbbNodesSum s0 = {{0}, {0}, {0}, {0}}, s1 = s0, s2 = s0, s3 = s0;
+  EbbNodes y, p, q;
+  memcpy(&y, y_, sizeof y);
+  for (int64_t m = 0; m < M; m++, weight += 4) {
+    ebb_nodes_pair(scratch->lam_re[m], scratch->lam_im[m], &y, &p, &q);
+    ebb_nodes_add(&s0, weight[0], &p, &q);
+    ebb_nodes_add(&s1, weight[1], &p, &q);
+    ebb_nodes_add(&s2, weight[2], &p, &q);
+    ebb_nodes_add(&s3, weight[3], &p, &q);
   }
+  store(r, Fp, 0, &s0, &y);
+  store(r, Fp, 1, &s1, &y);
+  store(r, Fp, 2, &s2, &y);
+  store(r, Fp, 3, &s3, &y);
 }
 
 /* The same for two kernels (bidirectional). */
-static void cauchy6(const EbbNplrScratch *scratch, const float *restrict y, int64_t M, int64_t Fp,
-                    float *restrict r) {
-  const float *restrict lam_re = scratch->lam_re, *restrict lam_im = scratch->lam_im;
+static void cauchy6(const EbbNplrScratch *scratch, const float *y_, int64_t M, int64_t Fp, float *r) {
   const EbbCauchyWeight *restrict weight = scratch->weight;
-#pragma omp simd
-  for (int64_t j = 0; j < Fp; j++) {
-    EbbCauchySum s0 = {0, 0, 0, 0}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-    for (int64_t m = 0; m < M; m++) {
-      float p, q;
-      ebb_cauchy_pair(lam_re[m], lam_im[m], y[j], &p, &q);
-      ebb_cauchy_add(&s0, weight[6 * m], p, q);
-      ebb_cauchy_add(&s1, weight[6 * m + 1], p, q);
-      ebb_cauchy_add(&s2, weight[6 * m + 2], p, q);
-      ebb_cauchy_add(&s3, weight[6 * m + 3], p, q);
-      ebb_cauchy_add(&s4, weight[6 * m + 4], p, q);
-      ebb_cauchy_add(&s5, weight[6 * m + 5], p, q);
-    }
-    store(r, Fp, 0, j, ebb_cauchy_value(s0, y[j]));
-    store(r, Fp, 1, j, ebb_cauchy_value(s1, y[j]));
-    store(r, Fp, 2, j, ebb_cauchy_value(s2, y[j]));
-    store(r, Fp, 3, j, ebb_cauchy_value(s3, y[j]));
-    store(r, Fp, 4, j, ebb_cauchy_value(s4, y[j]));
-    store(r, Fp, 5, j, ebb_cauchy_value(s5, y[j]));
+  EbbNodesSum s0 = {{0}, {0}, {0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+  EbbNodes y, p, q;
+  memcpy(&y, y_, sizeof y);
+  for (int64_t m = 0; m < M; m++, weight += 6) {
+    ebb_nodes_pair(scratch->lam_re[m], scratch->lam_im[m], &y, &p, &q);
+    ebb_nodes_add(&s0, weight[0], &p, &q);
+    ebb_nodes_add(&s1, weight[1], &p, &q);
+    ebb_nodes_add(&s2, weight[2], &p, &q);
+    ebb_nodes_add(&s3, weight[3], &p, &q);
+    ebb_nodes_add(&s4, weight[4], &p, &q);
+    ebb_nodes_add(&s5, weight[5], &p, &q);
   }
+  store(r, Fp, 0, &s0, &y);
+  store(r, Fp, 1, &s1, &y);
+  store(r, Fp, 2, &s2, &y);
+  store(r, Fp, 3, &s3, &y);
+  store(r, Fp, 4, &s4, &y);
+  store(r, Fp, 5, &s5, &y);
 }
 
 static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
@@ -128,6 +122,7 @@ static void combine(const EbbSsmNplrArgs *args, const float *restrict r, int64_t
   int64_t channels = args->config.channels, Fp = args->Fp;
   float scale = (float)(1 / (double)args->n);
   const float *restrict y = args->y;
+#pragma omp simd
   for (int64_t j = 0; j < args->F; j++)
     khat[j] =
         ebb_c32_scale(ebb_woodbury(load(r, Fp, c, j), load(r, Fp, channels + c, j),
@@ -147,7 +142,8 @@ static void forward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplr
   int64_t channels = args->config.channels, H = args->config.H, K = products(args);
   float *r = args->r ? args->r + h * 2 * K * args->Fp : scratch->upstream;
   ebb_nplr_poles(args, h, scratch);
-  (channels == 1 ? cauchy4 : cauchy6)(scratch, args->y, args->M, args->Fp, r);
+  for (int64_t j = 0; j < args->Fp; j += EBB_NODES)
+    (channels == 1 ? cauchy4 : cauchy6)(scratch, args->y + j, args->M, args->Fp, r + j);
   for (int64_t c = 0; c < channels; c++) {
     combine(args, r, c, scratch->spectrum);
     close_spectrum(args, scratch, c);
