@@ -46,10 +46,10 @@ static bool rewrite(char *name) {
     char *at = place_of(&rules[i], name);
     if (!at) continue;
     if (!to) return false;
-    size_t cut = strlen(rules[i].from), length = strlen(to);
-    if (!length && at[cut]) cut++;
-    memmove(at + length, at + cut, strlen(at + cut) + 1);
-    memcpy(at, to, length);
+    char *rest = at + strlen(rules[i].from);
+    if (!*to && *rest) rest++;
+    while (*to) *at++ = *to++;
+    memmove(at, rest, strlen(rest) + 1);
   }
   return true;
 }
