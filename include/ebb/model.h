@@ -8,6 +8,7 @@
 #include "ebb/config.h"
 #include "ebb/data.h"
 #include "ebb/graph.h"
+#include "ebb/ops/s4_liquid.h"
 #include "ebb/ops/ssm.h"
 
 #ifdef __cplusplus
@@ -23,7 +24,6 @@ typedef enum EbbLiquid {
   EBB_LIQUID_SERIES,
   EBB_LIQUID_SCAN
 } EbbLiquid;
-typedef enum EbbContraction { EBB_CONTRACT_NONE, EBB_CONTRACT_TANH, EBB_CONTRACT_LECUN } EbbContraction;
 
 /* One S4 / Liquid-S4 layer. ssm.length and ssm.H are set by the recorder; ssm.channels by bidirectional. */
 typedef struct EbbS4Layer {
@@ -39,7 +39,7 @@ typedef struct EbbS4Layer {
   EbbLiquid liquid;
   int degree;
   bool allcombs;
-  EbbContraction contraction;
+  EbbS4Contract contract;
   double scan_bound; /* SCAN: |a + b u| is kept at or below this; 0: unbounded */
 } EbbS4Layer;
 
@@ -74,6 +74,13 @@ typedef struct EbbSequence {
   int64_t d_output;
   EbbLoss loss;
 } EbbSequence;
+
+/* A layer from the keys model.layer.* and model.d_model. Errors: UNSUPPORTED names the key. */
+EbbStatus ebb_s4_layer_from_config(const EbbConfig *config, EbbS4Layer *out) EBB_MUST_CHECK;
+
+/* The part of a model that the keys model.* and decoder.* give; encoder, decoder, sizes and loss are the data
+ * set's. */
+EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) EBB_MUST_CHECK;
 
 /* The model of an experiment, its sizes taken from the data set. Errors: INVALID, UNSUPPORTED name the keys.
  */

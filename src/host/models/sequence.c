@@ -1,0 +1,121 @@
+/* The sequence model: encoder, blocks, pooling, decoder, loss. */
+#include <stdio.h>
+
+#include "ebb/model.h"
+#include "ebb/ops/batch_norm.h"
+#include "ebb/ops/cross_entropy.h"
+#include "ebb/ops/embedding.h"
+#include "ebb/ops/encode_linear.h"
+#include "ebb/ops/gelu.h"
+#include "ebb/ops/layer_norm.h"
+#include "ebb/ops/layer_norm_scalar.h"
+#include "ebb/ops/linear.h"
+#include "ebb/ops/mse.h"
+#include "ebb/ops/pool.h"
+#include "ebb/ops/retrieval.h"
+
+static const double norm_eps = 1e-5, norm_momentum = 0.1;
+
+/* An op with one input and one output. */
+static EbbStatus apply1(EbbGraph *graph, const EbbOp *op, const char *scope, const void *config, size_t size,
+                        EbbValue in, EbbValue *out) {
+  return ebb_graph_apply(graph, op, scope, config, size, &in, 1, out, 1);
+}
+
+static EbbStatus record_encoder(EbbGraph *graph, const EbbSequence *model, EbbValue input, EbbValue *out) {
+  EbbEmbeddingConfig embedding = {.V = model->vocabulary, .H = model->d_model};
+  EbbEncodeLinearConfig linear = {.I = model->d_input, .H = model->d_model};
+  return model->encoder == EBB_ENCODER_EMBEDDING
+             ? apply1(graph, &ebb_embedding_op, "encoder", &embedding, sizeof embedding, input, out)
+             : apply1(graph, &ebb_encode_linear_op, "encoder", &linear, sizeof linear, input, out);
+}
+
+static EbbStatus record_norm(EbbGraph *graph, EbbNorm norm, const char *scope, EbbValue x, EbbValue *y) {
+  EbbBatchNormConfig batch = {.eps = norm_eps, .momentum = norm_momentum};
+  EbbLayerNormConfig layer = {.eps = norm_eps};
+  switch (norm) {
+  case EBB_NORM_BATCH:
+    return apply1(graph, &ebb_batch_norm_op, scope, &batch, sizeof batch, x, y);
+  case EBB_NORM_LAYER:
+    return apply1(graph, &ebb_layer_norm_op, scope, &layer, sizeof layer, x, y);
+  case EBB_NORM_LAYER_SCALAR:
+    return apply1(graph, &ebb_layer_norm_scalar_op, scope, NULL, 0, x, y);
+  case EBB_NORM_NONE:
+    break;
+  }
+  *y = x;
+  return EBB_OK;
+}
+
+static EbbStatus record_block(EbbGraph *graph, const EbbSequence *model, int64_t index, EbbValue lengths,
+                              EbbValue *x) {
+  char layer[64], norm[64];
+  snprintf(layer, sizeof layer, "layers.%lld.layer", (long long)index);
+  snprintf(norm, sizeof norm, "layers.%lld.norm", (long long)index);
+  EbbValue u = *x, y = EBB_NO_VALUE, residual = model->residual ? *x : EBB_NO_VALUE;
+  if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, norm, *x, &u));
+  EBB_TRY(ebb_s4_record(graph, layer, &model->layer, u, lengths, residual, model->dropout, &y, NULL));
+  if (!model->prenorm) EBB_TRY(record_norm(graph, model->norm, norm, y, &y));
+  *x = y;
+  return EBB_OK;
+}
+
+static EbbStatus record_decoder(EbbGraph *graph, const EbbSequence *model, EbbValue pooled,
+                                EbbValue *logits) {
+  EbbLinearConfig output = {.O = model->d_output}, hidden = {.O = model->d_model};
+  if (model->decoder == EBB_DECODER_SEQUENCE)
+    return apply1(graph, &ebb_linear_op, "decoder", &output, sizeof output, pooled, logits);
+  EbbValue x = EBB_NO_VALUE;
+  EBB_TRY(apply1(graph, &ebb_retrieval_op, "decoder", NULL, 0, pooled, &x));
+  EBB_TRY(apply1(graph, &ebb_linear_op, "decoder.classifier.0", &hidden, sizeof hidden, x, &x));
+  EBB_TRY(apply1(graph, &ebb_gelu_op, "decoder.classifier.1", NULL, 0, x, &x));
+  return apply1(graph, &ebb_linear_op, "decoder.classifier.2", &output, sizeof output, x, logits);
+}
+
+static EbbStatus record_loss(EbbGraph *graph, const EbbSequence *model, EbbSequenceValues *v) {
+  const EbbValue inputs[] = {v->logits, v->labels, v->weights};
+  EbbValue outputs[2] = {EBB_NO_VALUE, EBB_NO_VALUE};
+  bool classes = model->loss == EBB_LOSS_CROSS_ENTROPY;
+  EBB_TRY(ebb_graph_apply(graph, classes ? &ebb_cross_entropy_op : &ebb_mse_op, "loss", NULL, 0, inputs, 3,
+                          outputs, classes ? 2 : 1));
+  v->loss = outputs[0];
+  v->correct = outputs[1];
+  return EBB_OK;
+}
+
+static EbbStatus record_inputs(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
+                               EbbSequenceValues *v) {
+  int64_t rows = model->decoder == EBB_DECODER_RETRIEVAL ? 2 * B : B;
+  if (model->encoder == EBB_ENCODER_EMBEDDING)
+    EBB_TRY(ebb_graph_input(graph, "tokens", EBB_I32, ebb_shape(rows, L), false, &v->input));
+  else
+    EBB_TRY(ebb_graph_input(graph, "x", EBB_F32, ebb_shape(rows, L, model->d_input), false, &v->input));
+  v->lengths = EBB_NO_VALUE;
+  if (model->use_lengths)
+    EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, ebb_shape(rows), false, &v->lengths));
+  if (model->loss == EBB_LOSS_CROSS_ENTROPY)
+    EBB_TRY(ebb_graph_input(graph, "labels", EBB_I32, ebb_shape(B), false, &v->labels));
+  else
+    EBB_TRY(ebb_graph_input(graph, "targets", EBB_F32, ebb_shape(B, model->d_output), false, &v->labels));
+  return ebb_graph_input(graph, "weights", EBB_F32, ebb_shape(B), false, &v->weights);
+}
+
+EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
+                              EbbSequenceValues *out) {
+  EbbSequenceValues v = {0};
+  EBB_TRY(record_inputs(graph, model, B, L, &v));
+  EbbValue x = EBB_NO_VALUE, pooled = EBB_NO_VALUE;
+  EBB_TRY(record_encoder(graph, model, v.input, &x));
+  for (int64_t i = 0; i < model->n_layers; i++) EBB_TRY(record_block(graph, model, i, v.lengths, &x));
+  if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, "norm", x, &x));
+  EbbPoolConfig pool = {.kind = model->pooling == EBB_POOLING_LAST ? EBB_POOL_LAST : EBB_POOL_MEAN};
+  const EbbValue inputs[] = {x, v.lengths};
+  EBB_TRY(ebb_graph_apply(graph, &ebb_pool_op, "decoder", &pool, sizeof pool, inputs, 2, &pooled, 1));
+  EBB_TRY(record_decoder(graph, model, pooled, &v.logits));
+  EBB_TRY(record_loss(graph, model, &v));
+  EBB_TRY(ebb_graph_output(graph, v.logits));
+  EBB_TRY(ebb_graph_output(graph, v.loss));
+  if (v.correct != EBB_NO_VALUE) EBB_TRY(ebb_graph_output(graph, v.correct));
+  *out = v;
+  return EBB_OK;
+}

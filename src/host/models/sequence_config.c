@@ -1,0 +1,114 @@
+/* From configuration keys to the sequence model. */
+#include <math.h>
+
+#include "ebb/model.h"
+
+/* A choice key whose choices stand in the order of an enumeration. */
+#define ENUM(type, config, key) ((type)ebb_config_choice(config, key))
+
+static double number_or(const EbbConfig *config, const char *key, double otherwise) {
+  return ebb_config_is_null(config, key) ? otherwise : ebb_config_number(config, key);
+}
+
+static int64_t integer_or(const EbbConfig *config, const char *key, int64_t otherwise) {
+  return ebb_config_is_null(config, key) ? otherwise : ebb_config_integer(config, key);
+}
+
+static EbbSsmMeasure measure_of(const EbbConfig *config) {
+  /* In the order of the key's choices: fout is another name of fourier. */
+  static const EbbSsmMeasure measures[] = {
+      EBB_SSM_LEGS,  EBB_SSM_LEGT,     EBB_SSM_LAGT,     EBB_SSM_FOURIER,   EBB_SSM_FOURIER,
+      EBB_SSM_HIPPO, EBB_SSM_DIAG_LIN, EBB_SSM_DIAG_INV, EBB_SSM_DIAG_LEGS, EBB_SSM_DIAG};
+  return measures[ebb_config_choice(config, "model.layer.measure")];
+}
+
+static EbbSsmConfig ssm_of(const EbbConfig *config) {
+  int64_t d_model = ebb_config_integer(config, "model.d_model");
+  return (EbbSsmConfig){
+      .H = d_model,
+      .N = ebb_config_integer(config, "model.layer.d_state"),
+      .n_ssm = integer_or(config, "model.layer.n_ssm", d_model),
+      .l_max = integer_or(config, "model.layer.l_max", 0),
+      .rate = 1,
+      .measure = measure_of(config),
+      .real_type = ENUM(EbbSsmReal, config, "model.layer.real_type"),
+      .disc = ENUM(EbbSsmDisc, config, "model.layer.disc"),
+      .readout = ebb_config_choice(config, "model.layer.liquid_readout") ? EBB_SSM_LEARNED : EBB_SSM_ONES,
+      .dt_min = ebb_config_number(config, "model.layer.dt_min"),
+      .dt_max = ebb_config_number(config, "model.layer.dt_max"),
+      .deterministic = ebb_config_flag(config, "model.layer.deterministic"),
+      .lr_dt = number_or(config, "model.layer.lr.dt", NAN),
+      .lr_A = number_or(config, "model.layer.lr.A", NAN),
+      .lr_B = number_or(config, "model.layer.lr.B", NAN),
+  };
+}
+
+EbbStatus ebb_s4_layer_from_config(const EbbConfig *config, EbbS4Layer *out) {
+  if (ebb_config_integer(config, "model.layer.channels") != 1)
+    return ebb_fail(EBB_UNSUPPORTED, "model.layer.channels (%s): only 1 channel a state space is supported",
+                    ebb_config_origin(config, "model.layer.channels"));
+  *out = (EbbS4Layer){
+      .ssm = ssm_of(config),
+      .diagonal = ebb_config_choice(config, "model.layer.mode") == 1,
+      .bidirectional = ebb_config_flag(config, "model.layer.bidirectional"),
+      .skip = ebb_config_flag(config, "model.layer.skip"),
+      .gelu = ebb_config_choice(config, "model.layer.activation") == 1,
+      .glu = ebb_config_choice(config, "model.layer.postact") == 1,
+      .dropout = number_or(config, "model.layer.dropout", ebb_config_number(config, "model.dropout")),
+      .tie_dropout = ebb_config_is_null(config, "model.layer.tie_dropout")
+                         ? ebb_config_flag(config, "model.tie_dropout")
+                         : ebb_config_flag(config, "model.layer.tie_dropout"),
+      .liquid = ENUM(EbbLiquid, config, "model.layer.liquid_kernel"),
+      .degree = (int)ebb_config_integer(config, "model.layer.liquid_degree"),
+      .allcombs = ebb_config_flag(config, "model.layer.allcombs"),
+      .contract = ENUM(EbbS4Contract, config, "model.layer.lcontract"),
+      .scan_bound = ebb_config_flag(config, "model.layer.liquid_contraction") ? 1 : 0,
+  };
+  return EBB_OK;
+}
+
+static EbbNorm norm_of(const EbbConfig *config) {
+  /* The published code's transposed layer norm has scalar weights. */
+  static const EbbNorm norms[] = {EBB_NORM_NONE, EBB_NORM_BATCH, EBB_NORM_LAYER};
+  EbbNorm norm = norms[ebb_config_choice(config, "model.norm")];
+  return norm == EBB_NORM_LAYER && ebb_config_flag(config, "model.transposed") ? EBB_NORM_LAYER_SCALAR : norm;
+}
+
+EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) {
+  *out = (EbbSequence){.d_model = ebb_config_integer(config, "model.d_model"),
+                       .n_layers = ebb_config_integer(config, "model.n_layers"),
+                       .prenorm = ebb_config_flag(config, "model.prenorm"),
+                       .residual = ebb_config_choice(config, "model.residual") == 1,
+                       .norm = norm_of(config),
+                       .dropout = ebb_config_number(config, "model.dropout"),
+                       .pooling = ebb_config_choice(config, "decoder.mode") == 0 ? EBB_POOLING_LAST
+                                                                                 : EBB_POOLING_MEAN};
+  return ebb_s4_layer_from_config(config, &out->layer);
+}
+
+static EbbStatus check_kind(const EbbConfig *config, const char *key, int chosen, int needed,
+                            const char *data) {
+  if (!chosen || chosen == needed) return EBB_OK;
+  return ebb_fail(EBB_INVALID, "%s (%s) does not fit the data set: %s; use auto", key,
+                  ebb_config_origin(config, key), data);
+}
+
+EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *dataset, EbbSequence *out) {
+  EBB_TRY(ebb_sequence_from_keys(config, out));
+  bool tokens = dataset->vocabulary > 0, retrieval = dataset->n_towers == 2, classes = dataset->n_classes > 0;
+  EBB_TRY(check_kind(config, "encoder._name_", ebb_config_choice(config, "encoder._name_"), tokens ? 1 : 2,
+                     tokens ? "its samples are tokens" : "its samples are values"));
+  EBB_TRY(check_kind(config, "decoder._name_", ebb_config_choice(config, "decoder._name_"), retrieval ? 2 : 1,
+                     retrieval ? "its samples are pairs of sequences" : "its samples are single sequences"));
+  EBB_TRY(check_kind(config, "task.loss", ebb_config_choice(config, "task.loss"), classes ? 1 : 2,
+                     classes ? "its targets are classes" : "its targets are numbers"));
+  out->encoder = tokens ? EBB_ENCODER_EMBEDDING : EBB_ENCODER_LINEAR;
+  out->vocabulary = dataset->vocabulary;
+  out->d_input = dataset->d_input;
+  out->decoder = retrieval ? EBB_DECODER_RETRIEVAL : EBB_DECODER_SEQUENCE;
+  out->d_output = dataset->d_output;
+  out->loss = classes ? EBB_LOSS_CROSS_ENTROPY : EBB_LOSS_MSE;
+  /* Sequences of one length have nothing to mask. */
+  out->use_lengths = dataset->variable_length && ebb_config_flag(config, "decoder.use_lengths");
+  return EBB_OK;
+}

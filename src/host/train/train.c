@@ -1,0 +1,373 @@
+/* The training loop. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ebb/file.h"
+#include "ebb/metrics.h"
+#include "ebb/optim.h"
+#include "ebb/schedule.h"
+#include "host/train/experiment.h"
+
+enum { PATH_BYTES = 4096 };
+
+/* One training run. */
+typedef struct Training {
+  EbbExperiment *experiment;
+  const char *folder;
+  const EbbWatcher *watcher;
+  EbbLoader *loader;
+  EbbMetricsLog *log;
+  char *config_yaml;
+  EbbTrainState state;
+  EbbTotals epoch; /* of the running epoch */
+  EbbAdamW adamw;
+  EbbSchedule schedule;
+  EbbPlateau plateau;
+  int64_t batches; /* an epoch */
+  int64_t accumulate, max_epochs, max_steps, checkpoint_every, log_every, validate_every, swa_start;
+  double clip;
+  bool classes;
+} Training;
+
+static bool stop_asked(const Training *t) {
+  return t->watcher->stop && t->watcher->stop(t->watcher->context);
+}
+static bool finished(const Training *t) {
+  return t->state.epoch >= t->max_epochs || (t->max_steps > 0 && t->state.step >= t->max_steps);
+}
+
+/* ---- checkpoints
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void path_in(const Training *t, const char *name, char path[PATH_BYTES]) {
+  snprintf(path, PATH_BYTES, "%s/%s", t->folder, name);
+}
+
+static EbbStatus save(Training *t, const char *name) {
+  char path[PATH_BYTES];
+  path_in(t, name, path);
+  EbbTrainState *s = &t->state;
+  s->epoch_loss = t->epoch.loss, s->epoch_correct = t->epoch.correct, s->epoch_weight = t->epoch.weight;
+  s->plateau_best = t->plateau.best, s->plateau_factor = t->plateau.factor,
+  s->plateau_bad_epochs = t->plateau.bad_epochs;
+  EbbAverage averages[EBB_MOST_AVERAGES];
+  int count = averages_list(&t->experiment->averages, averages);
+  s->averaged = t->experiment->averages.swa_count;
+  EBB_TRY(ebb_metrics_flush(t->log));
+  return ebb_checkpoint_save(path, t->experiment->params, s, t->config_yaml, averages, count);
+}
+
+static EbbStatus restore(Training *t) {
+  char path[PATH_BYTES];
+  path_in(t, "last.safetensors", path);
+  EbbTrainState *s = &t->state;
+  EbbAverage averages[EBB_MOST_AVERAGES];
+  int count = averages_list(&t->experiment->averages, averages);
+  EBB_TRY(ebb_checkpoint_load(path, t->experiment->params, s, averages, count));
+  if (s->seed != t->experiment->seed)
+    return ebb_fail(EBB_MISMATCH,
+                    "%s was trained with train.seed=%llu, not %llu; resume with the run's own configuration",
+                    path, (unsigned long long)s->seed, (unsigned long long)t->experiment->seed);
+  ebb_params_bump(t->experiment->params);
+  t->epoch = (EbbTotals){.loss = s->epoch_loss, .correct = s->epoch_correct, .weight = s->epoch_weight};
+  t->plateau =
+      (EbbPlateau){.best = s->plateau_best, .factor = s->plateau_factor, .bad_epochs = s->plateau_bad_epochs};
+  t->experiment->averages.swa_count = s->averaged;
+  return EBB_OK;
+}
+
+/* ---- one step
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+/* Repeats the forward pass node by node to name the node that made the first NaN or infinity. */
+static EbbStatus explain_loss(Training *t, Recorded *recorded, const EbbRun *run, double loss) {
+  EbbStatus found = ebb_graph_find_nonfinite(recorded->graph, run);
+  char where[1024];
+  snprintf(where, sizeof where, "%s", found == EBB_OK ? "no node in a repeated forward pass" : ebb_error());
+  return ebb_fail(EBB_NUMERIC,
+                  "the loss is %g at step %lld (epoch %lld, batch %lld); first: %s. The last checkpoint is "
+                  "kept; try a smaller learning rate or trainer.gradient_clip_val",
+                  loss, (long long)t->state.step, (long long)t->state.epoch, (long long)t->state.batch,
+                  where);
+}
+
+static EbbStatus explain_gradient(const Training *t) {
+  char found[1024];
+  snprintf(found, sizeof found, "%s", ebb_error());
+  return ebb_fail(EBB_NUMERIC,
+                  "at step %lld (epoch %lld, batch %lld): %s. The last checkpoint is kept; try a smaller "
+                  "learning rate or trainer.gradient_clip_val",
+                  (long long)t->state.step, (long long)t->state.epoch, (long long)t->state.batch, found);
+}
+
+static EbbStatus update(Training *t) {
+  EbbParams *params = t->experiment->params;
+  double norm = 0;
+  EBB_TRY(ebb_grad_norm(params, &norm));
+  EbbStatus finite = ebb_grad_check(params, norm);
+  if (finite != EBB_OK) return explain_gradient(t);
+  double factor = ebb_schedule_factor(&t->schedule, t->state.step, t->state.epoch, &t->plateau);
+  EBB_TRY(ebb_adamw_step(params, &t->adamw, t->state.step + 1, factor, ebb_grad_clip_scale(norm, t->clip)));
+  EBB_TRY(ebb_params_zero_grad(params));
+  t->state.step++;
+  return averages_after_step(&t->experiment->averages);
+}
+
+/* Whether the micro-batch at `batch` completes an optimiser step: the last ones of an epoch may be fewer. */
+static bool completes_step(const Training *t, int64_t batch) {
+  return (batch + 1) % t->accumulate == 0 || batch + 1 == t->batches;
+}
+
+static int64_t batches_in_step(const Training *t, int64_t batch) {
+  int64_t first = batch / t->accumulate * t->accumulate;
+  return first + t->accumulate <= t->batches ? t->accumulate : t->batches - first;
+}
+
+static EbbStatus micro_step(Training *t) {
+  EbbExperiment *e = t->experiment;
+  const EbbBatch *batch = NULL;
+  Recorded *recorded = NULL;
+  EBB_TRY(ebb_loader_batch(t->loader, t->state.epoch, t->state.batch, &batch));
+  EBB_TRY(ebb_experiment_graph(e, batch->rows, batch->length, true, &recorded));
+  EBB_TRY(ebb_experiment_feed(recorded, batch));
+  EbbRun run = {.device = e->device,
+                .training = true,
+                .seed = e->seed,
+                .step = (uint64_t)(t->state.epoch * t->batches + t->state.batch)};
+  EBB_TRY(ebb_graph_forward(recorded->graph, &run));
+  EBB_TRY(ebb_totals_add(&t->epoch, recorded, batch->n_valid));
+  if (!isfinite(t->epoch.last_loss)) return explain_loss(t, recorded, &run, t->epoch.last_loss);
+  const float seed_gradient = 1.0F / (float)batches_in_step(t, t->state.batch);
+  EBB_TRY(ebb_graph_write_grad(recorded->graph, recorded->values.loss, &seed_gradient));
+  EBB_TRY(ebb_graph_backward(recorded->graph, &run));
+  return completes_step(t, t->state.batch) ? update(t) : EBB_OK;
+}
+
+/* ---- reporting
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static const char *score_name(const Training *t) { return t->classes ? "accuracy" : "rmse"; }
+
+static void tell_batch(const Training *t) {
+  if (!t->watcher->batch) return;
+  char label[64], note[96];
+  EbbScores scores = ebb_totals_scores(&t->epoch, t->experiment->model.loss);
+  snprintf(label, sizeof label, "epoch %lld/%lld", (long long)t->state.epoch + 1, (long long)t->max_epochs);
+  snprintf(note, sizeof note, "loss %.4f  %s %.4f", scores.loss, t->classes ? "acc" : "rmse", scores.score);
+  t->watcher->batch(t->watcher->context, label, t->state.batch, t->batches, note);
+}
+
+static EbbStatus log_step(Training *t) {
+  double lr = t->adamw.lr * ebb_schedule_factor(&t->schedule, t->state.step, t->state.epoch, &t->plateau);
+  const EbbMetric metrics[] = {{"train/batch_loss", t->epoch.last_loss}, {"train/lr", lr}};
+  return ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2);
+}
+
+/* ---- epochs
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static EbbStatus after_update(Training *t) {
+  bool last_of_epoch = t->state.batch == t->batches;
+  if (t->state.step % t->log_every == 0) EBB_TRY(log_step(t));
+  if (last_of_epoch || !t->checkpoint_every || t->state.step % t->checkpoint_every) return EBB_OK;
+  return save(t, "last.safetensors");
+}
+
+static EbbStatus stop_early(Training *t) {
+  EBB_TRY(save(t, "last.safetensors"));
+  return ebb_fail(EBB_INTERRUPTED,
+                  "stopped at step %lld; %s/last.safetensors is written: continue with --resume %s",
+                  (long long)t->state.step, t->folder, t->folder);
+}
+
+static EbbStatus run_epoch(Training *t) {
+  while (t->state.batch < t->batches) {
+    bool completes = completes_step(t, t->state.batch);
+    EBB_TRY(micro_step(t));
+    t->state.batch++;
+    tell_batch(t);
+    if (!completes) continue;
+    EBB_TRY(after_update(t));
+    if (t->max_steps > 0 && t->state.step >= t->max_steps) return EBB_OK;
+    if (t->state.batch < t->batches && stop_asked(t)) return stop_early(t);
+  }
+  return EBB_OK;
+}
+
+/* Accuracy of classes, otherwise the loss; train.monitor chooses another. Higher is better in the result. */
+static double monitored(const Training *t, const EbbScores *scores) {
+  switch (ebb_config_choice(t->experiment->config, "train.monitor")) {
+  case 1:
+    return scores->score;
+  case 2:
+    return -scores->loss;
+  case 3:
+    return -scores->score;
+  default:
+    return t->classes ? scores->score : -scores->loss;
+  }
+}
+
+static EbbStatus validate(Training *t, char *line, size_t size) {
+  EbbScores scores;
+  EBB_TRY(ebb_experiment_evaluate(t->experiment, EBB_VALIDATION, t->watcher, &scores));
+  char score[32];
+  snprintf(score, sizeof score, "val/%s", score_name(t));
+  const EbbMetric metrics[] = {{"val/loss", scores.loss}, {score, scores.score}};
+  EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
+  double value = monitored(t, &scores);
+  ebb_plateau_update(&t->schedule, &t->plateau, value);
+  bool best = t->state.best_epoch < 0 || value > t->state.best_score;
+  size_t used = strlen(line);
+  snprintf(line + used, size - used, "   val loss %.4f  %s %.4f%s", scores.loss, score_name(t), scores.score,
+           best ? "  *best" : "");
+  if (!best) return EBB_OK;
+  t->state.best_score = value, t->state.best_epoch = t->state.epoch;
+  return save(t, "best.safetensors");
+}
+
+static EbbStatus end_epoch(Training *t) {
+  EbbScores train = ebb_totals_scores(&t->epoch, t->experiment->model.loss);
+  char line[256], score[32];
+  snprintf(line, sizeof line, "epoch %lld/%lld  step %lld   train loss %.4f  %s %.4f",
+           (long long)t->state.epoch + 1, (long long)t->max_epochs, (long long)t->state.step, train.loss,
+           score_name(t), train.score);
+  snprintf(score, sizeof score, "train/%s", score_name(t));
+  const EbbMetric metrics[] = {{"train/loss", train.loss}, {score, train.score}};
+  EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
+  if (t->swa_start >= 0 && t->state.epoch >= t->swa_start)
+    EBB_TRY(averages_after_epoch(&t->experiment->averages));
+  t->epoch = (EbbTotals){0};
+  bool last = t->state.epoch + 1 == t->max_epochs || (t->max_steps > 0 && t->state.step >= t->max_steps);
+  bool has_validation = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0;
+  if (has_validation && ((t->state.epoch + 1) % t->validate_every == 0 || last))
+    EBB_TRY(validate(t, line, sizeof line));
+  t->state.epoch++, t->state.batch = 0;
+  EBB_TRY(save(t, "last.safetensors"));
+  if (t->watcher->line) t->watcher->line(t->watcher->context, line);
+  return EBB_OK;
+}
+
+static EbbStatus run_all(Training *t) {
+  while (!finished(t)) {
+    EBB_TRY(run_epoch(t));
+    EBB_TRY(end_epoch(t));
+    if (!finished(t) && stop_asked(t)) return stop_early(t);
+  }
+  return EBB_OK;
+}
+
+/* ---- begin and end
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int64_t integer_or(const EbbConfig *config, const char *key, int64_t otherwise) {
+  return ebb_config_is_null(config, key) ? otherwise : ebb_config_integer(config, key);
+}
+
+/* Monitored values are turned so that higher is better. */
+static EbbSchedule schedule_of(const EbbConfig *config) {
+  EbbSchedule schedule = {.kind = (EbbScheduleKind)ebb_config_choice(config, "scheduler._name_"),
+                          .warmup = ebb_config_integer(config, "scheduler.num_warmup_steps"),
+                          .total = ebb_config_integer(config, "scheduler.num_training_steps"),
+                          .gamma = ebb_config_number(config, "scheduler.gamma"),
+                          .patience = ebb_config_integer(config, "scheduler.patience"),
+                          .factor = ebb_config_number(config, "scheduler.factor"),
+                          .threshold = 1e-4,
+                          .maximise = true};
+  schedule.milestones = ebb_config_integers(config, "scheduler.milestones", &schedule.n_milestones);
+  return schedule;
+}
+
+static EbbStatus read_settings(Training *t) {
+  const EbbConfig *config = t->experiment->config;
+  t->adamw = (EbbAdamW){.lr = ebb_config_number(config, "optimizer.lr"),
+                        .weight_decay = ebb_config_number(config, "optimizer.weight_decay"),
+                        .beta1 = ebb_config_number(config, "optimizer.beta1"),
+                        .beta2 = ebb_config_number(config, "optimizer.beta2"),
+                        .eps = ebb_config_number(config, "optimizer.eps")};
+  t->schedule = schedule_of(config);
+  EBB_TRY(ebb_schedule_check(&t->schedule));
+  t->plateau = ebb_plateau_start();
+  t->accumulate = ebb_config_integer(config, "trainer.accumulate_grad_batches");
+  t->max_epochs = ebb_config_integer(config, "trainer.max_epochs");
+  t->max_steps = integer_or(config, "trainer.max_steps", 0);
+  t->checkpoint_every = ebb_config_integer(config, "trainer.checkpoint_every_n_steps");
+  t->log_every = ebb_config_integer(config, "trainer.log_every_n_steps");
+  t->validate_every = ebb_config_integer(config, "trainer.val_check_interval_epochs");
+  t->swa_start = integer_or(config, "trainer.swa_start_epoch", -1);
+  t->clip = ebb_config_number(config, "trainer.gradient_clip_val");
+  t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
+  int64_t limit = integer_or(config, "trainer.limit_train_batches", 0);
+  t->batches = ebb_loader_batches(t->loader);
+  if (limit > 0 && limit < t->batches) t->batches = limit;
+  return EBB_OK;
+}
+
+static EbbStatus check_folder(const Training *t, bool resume) {
+  char path[PATH_BYTES];
+  if (strlen(t->folder) > PATH_BYTES - 64)
+    return ebb_fail(EBB_INVALID, "the run folder's name has more than %d characters", PATH_BYTES - 64);
+  path_in(t, "last.safetensors", path);
+  bool there = ebb_file_exists(path);
+  if (resume && !there)
+    return ebb_fail(EBB_STATE, "%s holds no run to resume: %s is missing", t->folder, path);
+  if (!resume && there)
+    return ebb_fail(
+        EBB_STATE,
+        "%s holds a run already; continue it with --resume %s, or choose another folder with run_dir=...",
+        t->folder, t->folder);
+  EBB_TRY(ebb_folder_create(t->folder));
+  return ebb_folder_check_writable(t->folder);
+}
+
+static EbbStatus write_config(const Training *t) {
+  char path[PATH_BYTES];
+  path_in(t, "config.yaml", path);
+  EbbFileWriter *writer = NULL;
+  EBB_TRY(ebb_file_writer_create(path, &writer));
+  EbbStatus status = ebb_file_writer_write(writer, t->config_yaml, strlen(t->config_yaml));
+  if (status == EBB_OK) status = ebb_file_writer_commit(writer);
+  ebb_file_writer_destroy(writer);
+  return status;
+}
+
+static EbbStatus begin(Training *t, bool resume) {
+  EBB_TRY(check_folder(t, resume));
+  EBB_TRY(ebb_experiment_loader(t->experiment, EBB_TRAIN, true, &t->loader));
+  EBB_TRY(read_settings(t));
+  EBB_TRY(ebb_config_yaml(t->experiment->config, &t->config_yaml));
+  t->state = (EbbTrainState){.seed = t->experiment->seed, .best_epoch = -1};
+  if (resume) EBB_TRY(restore(t));
+  EBB_TRY(write_config(t));
+  EBB_TRY(ebb_params_zero_grad(t->experiment->params));
+  return ebb_metrics_open(t->folder, resume ? t->state.step : -1, &t->log);
+}
+
+EbbStatus ebb_experiment_train(EbbExperiment *experiment, const char *folder, bool resume,
+                               const EbbWatcher *watcher) {
+  static const EbbWatcher nobody = {0};
+  Training t = {.experiment = experiment, .folder = folder, .watcher = watcher ? watcher : &nobody};
+  EbbStatus status = begin(&t, resume);
+  if (status == EBB_OK) status = run_all(&t);
+  ebb_metrics_close(t.log);
+  ebb_loader_destroy(t.loader);
+  free(t.config_yaml);
+  return status;
+}
+
+EbbStatus ebb_experiment_load(EbbExperiment *experiment, const char *checkpoint) {
+  EbbTrainState state;
+  EbbAverage averages[EBB_MOST_AVERAGES];
+  int count = averages_list(&experiment->averages, averages);
+  EBB_TRY(ebb_checkpoint_load(checkpoint, experiment->params, count ? &state : NULL, averages, count));
+  if (count) experiment->averages.swa_count = state.averaged;
+  ebb_params_bump(experiment->params);
+  return EBB_OK;
+}

@@ -1,0 +1,188 @@
+/* Reading a case and comparing with it. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/verify/verify_internal.h"
+
+enum { NAME_BYTES = 256 };
+
+double case_tolerance(const Case *c, const char *class_name) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->tolerance, class_name);
+  return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+const EbbStoredTensor *case_tensor(const Case *c, const char *format, ...) {
+  char name[NAME_BYTES];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(name, sizeof name, format, arguments);
+  va_end(arguments);
+  return ebb_safetensors_find(c->file, name);
+}
+
+EbbStatus case_require(const Case *c, const char *name, const EbbStoredTensor **out) {
+  *out = ebb_safetensors_find(c->file, name);
+  return *out ? EBB_OK : ebb_fail(EBB_FORMAT, "%s: tensor '%s' is missing", c->path, name);
+}
+
+static void add_row(Case *c, const EbbVerifyRow *row) {
+  c->result->compared++;
+  c->result->failed += !row->passed;
+  if (c->report->row) c->report->row(c->report->context, row);
+}
+
+void case_fact(Case *c, const char *name, bool holds) {
+  EbbVerifyRow row = {.tensor = name, .error = holds ? 0 : 1, .passed = holds};
+  add_row(c, &row);
+}
+
+void case_remark(const Case *c, const char *format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  if (c->report->remark) c->report->remark(c->report->context, text);
+}
+
+/* Relative L2 error; a value that is not finite never passes. */
+static double relative_error(const float *values, const double *expected, int64_t size) {
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < size; i++) {
+    double d = (double)values[i] - expected[i];
+    difference += d * d;
+    norm += expected[i] * expected[i];
+  }
+  if (!isfinite(difference)) return INFINITY;
+  return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+}
+
+EbbStatus case_compare(Case *c, const char *name, const char *class_name, const float *values, int64_t size) {
+  const EbbStoredTensor *tensor;
+  EBB_TRY(case_require(c, name, &tensor));
+  double *expected = malloc((size_t)size * sizeof *expected);
+  if (!expected) return ebb_fail(EBB_MEMORY, "no memory to compare '%s'", name);
+  EbbStatus status = ebb_stored_doubles(tensor, expected, size);
+  EbbVerifyRow row = {.tensor = strncmp(name, "expect.", 7) ? name : name + 7,
+                      .shape = tensor->shape,
+                      .tolerance = case_tolerance(c, class_name)};
+  if (status == EBB_OK) {
+    row.error = relative_error(values, expected, size);
+    row.passed = row.error <= row.tolerance;
+    add_row(c, &row);
+  }
+  free(expected);
+  return status;
+}
+
+EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
+  size_t skip = strlen(prefix);
+  for (int64_t i = 0; i < ebb_safetensors_count(c->file); i++) {
+    const EbbStoredTensor *tensor = ebb_safetensors_at(c->file, i);
+    if (strncmp(tensor->name, prefix, skip) != 0) continue;
+    int64_t size = ebb_shape_size(&tensor->shape);
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s%s", scope, tensor->name + skip);
+    float *values = malloc((size_t)size * sizeof *values + 1);
+    if (!values) return ebb_fail(EBB_MEMORY, "no memory for tensor '%s'", tensor->name);
+    EbbStatus status = ebb_stored_floats(tensor, values, size);
+    if (status == EBB_OK) status = ebb_params_write(c->params, name, values, size);
+    free(values);
+    if (status != EBB_OK) return ebb_fail_within(status, "%s: tensor '%s'", c->path, tensor->name);
+  }
+  return EBB_OK;
+}
+
+static EbbStatus compare_param(Case *c, const EbbStoredTensor *tensor, const char *name,
+                               const char *class_name, bool gradient) {
+  int index = ebb_params_find(c->params, name);
+  if (index < 0) return ebb_fail(EBB_FORMAT, "%s: the model has no parameter '%s'", c->path, name);
+  const float *device = gradient ? ebb_params_grad(c->params, index) : ebb_params_value(c->params, index);
+  int64_t size = ebb_params_at(c->params, index)->size;
+  float *values = malloc((size_t)size * sizeof *values);
+  if (!values) return ebb_fail(EBB_MEMORY, "no memory for parameter '%s'", name);
+  EbbStatus status = ebb_device_read(c->device, values, device, (size_t)size * sizeof *values);
+  if (status == EBB_OK) status = case_compare(c, tensor->name, class_name, values, size);
+  free(values);
+  return status;
+}
+
+EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_name, bool gradient) {
+  size_t skip = strlen(prefix);
+  for (int64_t i = 0; i < ebb_safetensors_count(c->file); i++) {
+    const EbbStoredTensor *tensor = ebb_safetensors_at(c->file, i);
+    const char *name = tensor->name + skip;
+    if (strncmp(tensor->name, prefix, skip) != 0 || !strcmp(name, "u")) continue;
+    EBB_TRY(compare_param(c, tensor, name, class_name, gradient));
+  }
+  return EBB_OK;
+}
+
+EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
+                           int64_t from) {
+  EbbShape shape = ebb_graph_shape(graph, value);
+  int64_t size = ebb_shape_size(&shape), total = ebb_shape_size(&tensor->shape);
+  if (from + size > total)
+    return ebb_fail(EBB_FORMAT, "%s: tensor '%s' has %lld elements, %lld are needed", c->path, tensor->name,
+                    (long long)total, (long long)(from + size));
+  float *all = malloc((size_t)total * sizeof *all);
+  if (!all) return ebb_fail(EBB_MEMORY, "no memory for tensor '%s'", tensor->name);
+  EbbStatus status = ebb_stored_floats(tensor, all, total);
+  if (status == EBB_OK) status = ebb_graph_write(graph, value, all + from);
+  free(all);
+  return status;
+}
+
+static EbbStatus read_int32(const EbbStoredTensor *tensor, int64_t total, int64_t *wide, int32_t *narrow) {
+  EBB_TRY(ebb_stored_integers(tensor, wide, total));
+  for (int64_t i = 0; i < total; i++) narrow[i] = (int32_t)wide[i];
+  return EBB_OK;
+}
+
+EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
+                             int64_t from) {
+  EbbShape shape = ebb_graph_shape(graph, value);
+  int64_t size = ebb_shape_size(&shape), total = ebb_shape_size(&tensor->shape);
+  if (from + size > total)
+    return ebb_fail(EBB_FORMAT, "%s: tensor '%s' has %lld elements, %lld are needed", c->path, tensor->name,
+                    (long long)total, (long long)(from + size));
+  int64_t *wide = malloc((size_t)total * sizeof *wide);
+  int32_t *narrow = malloc((size_t)total * sizeof *narrow);
+  EbbStatus status = wide && narrow ? read_int32(tensor, total, wide, narrow)
+                                    : ebb_fail(EBB_MEMORY, "no memory for tensor '%s'", tensor->name);
+  if (status == EBB_OK) status = ebb_graph_write(graph, value, narrow + from);
+  free(wide);
+  free(narrow);
+  return status;
+}
+
+EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,
+                             EbbValue value, bool gradient) {
+  EbbShape shape = ebb_graph_shape(graph, value);
+  int64_t size = ebb_shape_size(&shape);
+  float *values = malloc((size_t)size * sizeof *values);
+  if (!values) return ebb_fail(EBB_MEMORY, "no memory to compare '%s'", name);
+  EbbStatus status =
+      gradient ? ebb_graph_read_grad(graph, value, values) : ebb_graph_read(graph, value, values);
+  if (status == EBB_OK) status = case_compare(c, name, class_name, values, size);
+  free(values);
+  return status;
+}
+
+EbbStatus case_set_kernel_length(Case *c) {
+  const char *text = ebb_safetensors_metadata(c->file, "kernel_length");
+  if (!text) return EBB_OK;
+  float length = strtof(text, NULL);
+  static const char suffix[] = "kernel.L";
+  for (int i = 0; i < ebb_params_count(c->params); i++) {
+    const char *name = ebb_params_at(c->params, i)->name;
+    size_t n = strlen(name), tail = sizeof suffix - 1;
+    bool is_length = n >= tail && !strcmp(name + n - tail, suffix);
+    if (is_length) EBB_TRY(ebb_params_write(c->params, name, &length, 1));
+  }
+  ebb_params_bump(c->params);
+  return EBB_OK;
+}

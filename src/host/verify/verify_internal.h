@@ -1,0 +1,57 @@
+/* One case under verification, shared by the files of this folder. */
+#ifndef EBB_HOST_VERIFY_INTERNAL_H
+#define EBB_HOST_VERIFY_INTERNAL_H
+
+#include <cjson/cJSON.h>
+
+#include "ebb/config.h"
+#include "ebb/graph.h"
+#include "ebb/safetensors.h"
+#include "ebb/verify.h"
+
+typedef struct Case {
+  const char *path;
+  EbbSafetensors *file;
+  cJSON *config, *tolerance;
+  EbbDevice *device;
+  EbbParams *params;
+  const EbbVerifyReport *report;
+  EbbVerifyResult *result;
+} Case;
+
+/* The tolerance of a class of tensors ("output", "grad", "param"). */
+double case_tolerance(const Case *c, const char *class_name);
+const EbbStoredTensor *case_tensor(const Case *c, const char *format, ...)
+    EBB_PRINTF(2, 3); /* NULL: not in the file */
+EbbStatus case_require(const Case *c, const char *name, const EbbStoredTensor **out);
+
+/* Compares `size` floats with the tensor `name`, under its class's tolerance. */
+EbbStatus case_compare(Case *c, const char *name, const char *class_name, const float *values, int64_t size);
+/* Adds a row for a fact that is true or not. */
+void case_fact(Case *c, const char *name, bool holds);
+void case_remark(const Case *c, const char *format, ...) EBB_PRINTF(2, 3);
+
+/* Writes every tensor `prefix`NAME into the parameter `scope`NAME. */
+EbbStatus case_load_params(Case *c, const char *prefix, const char *scope);
+/* Compares every tensor `prefix`NAME with the parameter's value, or its gradient. */
+EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_name, bool gradient);
+/* Writes the tensor into a graph's float input. */
+EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
+                           int64_t from);
+EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
+                             int64_t from);
+
+/* Compares a graph's value (or gradient) with a tensor. */
+EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,
+                             EbbValue value, bool gradient);
+
+/* Internal kernel length of every S4 kernel from the metadata kernel_length; absent: left at 0, so that C is
+   transformed. */
+EbbStatus case_set_kernel_length(Case *c);
+
+/* The layers of this build. */
+EbbStatus verify_s4_layer(Case *c);
+EbbStatus verify_s4_step(Case *c);
+EbbStatus verify_training(Case *c);
+
+#endif

@@ -1,0 +1,106 @@
+/* Cases of kind "layer" and "step" for layer "s4". */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ebb/model.h"
+#include "host/verify/verify_internal.h"
+
+/* {"d_model": .., <layer keys>} as the configuration {"model": {"d_model": .., "layer": {<layer keys>}}}. */
+static cJSON *wrap(const cJSON *flat) {
+  cJSON *root = cJSON_CreateObject(), *model = cJSON_AddObjectToObject(root, "model");
+  cJSON *layer = cJSON_Duplicate(flat, true);
+  cJSON_DeleteItemFromObjectCaseSensitive(layer, "linear");
+  cJSON *d_model = cJSON_DetachItemFromObjectCaseSensitive(layer, "d_model");
+  if (d_model) cJSON_AddItemToObject(model, "d_model", d_model);
+  if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(layer, "liquid_degree")))
+    cJSON_DeleteItemFromObjectCaseSensitive(layer, "liquid_degree");
+  /* The layer's own default is a state matrix a channel. */
+  if (!cJSON_HasObjectItem(layer, "n_ssm")) cJSON_AddNullToObject(layer, "n_ssm");
+  cJSON_AddItemToObject(model, "layer", layer);
+  return root;
+}
+
+static EbbStatus parse_layer(const Case *c, EbbConfig *config, EbbS4Layer *layer) {
+  cJSON *wrapped = wrap(c->config);
+  char *text = wrapped ? cJSON_PrintUnformatted(wrapped) : NULL;
+  cJSON_Delete(wrapped);
+  if (!text) return ebb_fail(EBB_MEMORY, "no memory for the configuration of %s", c->path);
+  EbbStatus status = ebb_config_load_text(config, text, strlen(text), c->path);
+  cJSON_free(text);
+  EBB_TRY(status);
+  EBB_TRY(ebb_s4_layer_from_config(config, layer));
+  layer->linear = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->config, "linear"));
+  layer->scan_bound =
+      cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->config, "liquid_contraction")) ? layer->scan_bound : 0;
+  const char *rate = ebb_safetensors_metadata(c->file, "rate");
+  if (rate) layer->ssm.rate = strtod(rate, NULL);
+  return EBB_OK;
+}
+
+static EbbStatus layer_of(const Case *c, EbbS4Layer *layer) {
+  EbbConfig *config = NULL;
+  EBB_TRY(ebb_config_create(&config));
+  EbbStatus status = parse_layer(c, config, layer);
+  ebb_config_destroy(config);
+  return status;
+}
+
+typedef struct LayerValues {
+  EbbValue u, lengths, y, k;
+} LayerValues;
+
+static EbbStatus record_layer(Case *c, EbbGraph *graph, const EbbS4Layer *layer, LayerValues *v) {
+  const EbbStoredTensor *u, *lengths = case_tensor(c, "input.lengths");
+  EBB_TRY(case_require(c, "input.u", &u));
+  v->lengths = EBB_NO_VALUE;
+  EBB_TRY(ebb_graph_input(graph, "u", EBB_F32, u->shape, true, &v->u));
+  if (lengths) EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, lengths->shape, false, &v->lengths));
+  EBB_TRY(ebb_s4_record(graph, "", layer, v->u, v->lengths, EBB_NO_VALUE, 0, &v->y, &v->k));
+  EBB_TRY(ebb_graph_output(graph, v->y));
+  if (v->k != EBB_NO_VALUE) EBB_TRY(ebb_graph_output(graph, v->k));
+  EBB_TRY(ebb_params_place(c->params, 0));
+  EBB_TRY(case_load_params(c, "param.", ""));
+  EBB_TRY(case_load_params(c, "state.", ""));
+  EBB_TRY(case_set_kernel_length(c));
+  EBB_TRY(ebb_graph_layout(graph));
+  EBB_TRY(case_feed_floats(c, graph, v->u, u, 0));
+  return lengths ? case_feed_integers(c, graph, v->lengths, lengths, 0) : EBB_OK;
+}
+
+static EbbStatus feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
+  const EbbStoredTensor *w;
+  EBB_TRY(case_require(c, "cotangent.y", &w));
+  int64_t size = ebb_shape_size(&w->shape);
+  float *values = malloc((size_t)size * sizeof *values);
+  if (!values) return ebb_fail(EBB_MEMORY, "no memory for the cotangent");
+  EbbStatus status = ebb_stored_floats(w, values, size);
+  if (status == EBB_OK) status = ebb_graph_write_grad(graph, y, values);
+  free(values);
+  return status;
+}
+
+static EbbStatus run_layer(Case *c, EbbGraph *graph) {
+  EbbS4Layer layer;
+  LayerValues v = {0};
+  EBB_TRY(layer_of(c, &layer));
+  EBB_TRY(record_layer(c, graph, &layer, &v));
+  EbbRun run = {.device = c->device, .training = true};
+  EBB_TRY(ebb_graph_forward(graph, &run));
+  if (v.k != EBB_NO_VALUE && case_tensor(c, "expect.k"))
+    EBB_TRY(case_compare_value(c, "expect.k", "output", graph, v.k, false));
+  EBB_TRY(case_compare_value(c, "expect.y", "output", graph, v.y, false));
+  EBB_TRY(feed_cotangent(c, graph, v.y));
+  EBB_TRY(ebb_params_zero_grad(c->params));
+  EBB_TRY(ebb_graph_backward(graph, &run));
+  if (case_tensor(c, "expect.grad.u"))
+    EBB_TRY(case_compare_value(c, "expect.grad.u", "grad", graph, v.u, true));
+  return case_compare_params(c, "expect.grad.", "grad", true);
+}
+
+EbbStatus verify_s4_layer(Case *c) {
+  EbbGraph *graph = NULL;
+  EBB_TRY(ebb_graph_create(c->params, NULL, true, &graph));
+  EbbStatus status = run_layer(c, graph);
+  ebb_graph_destroy(graph);
+  return status;
+}
