@@ -75,6 +75,11 @@ SsmBench::SsmBench(bool diagonal, const EbbSsmConfig &config, int threads, bool 
   must(ebb_graph_apply(graph_, diagonal ? ebb_op_find("ssm_diag") : ebb_op_find("ssm_nplr"), "node", &config,
                        sizeof config, nullptr, 0, output_, outputs_));
   for (int i = 0; i < outputs_; i++) must(ebb_graph_output(graph_, output_[i]));
+  for (int which = EBB_SSM_P_LIQUID_B; config.liquid_buffers && which <= EBB_SSM_P_LIQUID_LOG_DT; which++) {
+    EbbParamSpec spec = ebb_ssm_spec(&config, diagonal, EbbSsmParam(which));
+    int index;
+    must(ebb_params_declare(params_, "node", &spec, &index));
+  }
   must(ebb_params_place(params_, 5));
   must(ebb_graph_init_params(graph_));
   run_ = {device_, true, 1, 1};

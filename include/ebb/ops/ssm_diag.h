@@ -15,10 +15,10 @@ extern "C" {
 #endif
 
 /* Config: EbbSsmConfig. No inputs. Outputs k (C,H,Lk) and, with a readout, ke (H,Lk): the same with e for C.
-   Rows of a channel: its C kernels, then ke, R in all. Powers are split as l = i J + j. */
+   Rows of a channel: its C kernels, then ke, R in all. Powers are split as l = i width + j, i < blocks. */
 typedef struct EbbSsmDiagArgs {
   EbbSsmConfig config;
-  int64_t M, Lk, R, I, J;
+  int64_t M, Lk, R, blocks, width;
   const float *C;                                        /* (C,H,M,2) */
   const float *log_dt;                                   /* (H) */
   const float *B;                                        /* (n_ssm,M,2) */

@@ -123,6 +123,15 @@ EBB_INLINE EbbC64 ebb_cauchy_weight_grad(EbbC64 v, EbbC64 lam, double dt, double
   return ebb_c64_make(2 * dt * (dbeta - lam.re * dalpha), -2 * dt * lam.im * dalpha);
 }
 
+/* The discrete system without matrices: x' = a x - r s + Bbar u with s = 2 Re sum q x over the stored modes.
+   With d = 1 / (1 - dt w / 2), g = 2 Re sum |P|^2 d and kappa = dt / (1 + dt g / 2):
+   a = 2 d - 1, r = kappa d P, q = conj(P) d, Bbar = dt d B - (dt / 2) s_B r, s_B = 2 Re sum q B
+   (Woodbury's formula on (I - dt/2 A)^-1 = (Abar + I) / 2). */
+EBB_INLINE EbbC64 ebb_dplr_inverse(EbbC64 w, double dt) {
+  return ebb_c64_inv(ebb_c64_make(1 - 0.5 * dt * w.re, -0.5 * dt * w.im));
+}
+EBB_INLINE double ebb_dplr_kappa(double dt, double g) { return dt / (1 + 0.5 * dt * g); }
+
 /* Channel h's copy of the shared parameters, in double. */
 EBB_INLINE void ebb_ssm_nplr_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, EbbC64 *w, EbbC64 *B,
                                   EbbC64 *P) {

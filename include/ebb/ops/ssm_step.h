@@ -1,5 +1,11 @@
-/* Discrete diagonal plus rank-1 systems in double: x' = a x - r s + x0 u with s = 2 Re sum q x, over the M
-   stored modes of a conjugate-closed state. */
+/* A state-space layer sample by sample: the recurrence whose convolution ssm_nplr, ssm_diag, s4_series and
+   s4_scan compute, O(N) a channel and step, on the host in double. Equal to the convolution as long as that
+   one's kernel is not cut off (t < Lk).
+     plain   x_t = Abar x_{t-1} + Bbar u_t,  y_t = C x_t
+     series  P such states, fed with v_1 = u and v_{q+1}[t] = u_t e x^(q)_{t-1}; y_t = C sum_q x^(q)_t
+     scan    x_t = (Abar + diag(Bbar) u_t) x_{t-1} + Bbar u_t, Abar diagonal, the factor bounded by s4_scan's
+   r
+*/
 #ifndef EBB_OPS_SSM_STEP_H
 #define EBB_OPS_SSM_STEP_H
 
@@ -9,14 +15,37 @@
 extern "C" {
 #endif
 
-/* One mode of the bilinear discretisation of A = diag(w) - P P*, with d = 1 / (1 - dt w / 2),
-   g = 2 Re sum |P|^2 d, kappa = dt / (1 + dt g / 2):
-   a = 2 d - 1, r = kappa d P, q = conj(P) d, Bbar = dt d B - (dt / 2) s_B r with s_B = 2 Re sum q B.
-   In place of a 2M x 2M matrix: Woodbury on (I - dt/2 A)^-1 = (Abar + I) / 2. */
-EBB_INLINE EbbC64 ebb_dplr_inverse(EbbC64 w, double dt) {
-  return ebb_c64_inv(ebb_c64_make(1 - 0.5 * dt * w.re, -0.5 * dt * w.im));
-}
-EBB_INLINE double ebb_dplr_kappa(double dt, double g) { return dt / (1 + 0.5 * dt * g); }
+typedef enum EbbSsmStepKind { EBB_STEP_PLAIN, EBB_STEP_SERIES, EBB_STEP_SCAN, EBB_STEP_KINDS } EbbSsmStepKind;
+
+typedef struct EbbSsmStepConfig {
+  EbbSsmConfig ssm;
+  bool diagonal; /* ssm_diag's parameters and discretisation, else ssm_nplr's */
+  EbbSsmStepKind kind;
+  int64_t degree; /* SERIES: P >= 1 */
+  double bound;   /* SCAN: r, 0 for none */
+} EbbSsmStepConfig;
+
+/* The layer's parameters in host memory, shapes as in ebb/ops/ssm.h; read by create only. */
+typedef struct EbbSsmStepParams {
+  const float *C, *log_dt, *B, *inv_w_real, *w_imag;
+  const float *P; /* not diagonal */
+  const float *e; /* SERIES: NULL for e = 1 */
+  double L;       /* kernel.L, not diagonal: C is transformed for this length; 0: not yet */
+} EbbSsmStepParams;
+
+typedef struct EbbSsmStep EbbSsmStep;
+
+/* Discretises every channel and undoes the transform of C: C = C~ (I - Abar^n)^-1, solved in double.
+   Errors: UNSUPPORTED (bidirectional layers look ahead; SCAN needs diagonal), INVALID, NUMERIC (I - Abar^n is
+   singular, with the channel), MEMORY. */
+EbbStatus ebb_ssm_step_create(const EbbSsmStepConfig *config, const EbbSsmStepParams *params,
+                              EbbSsmStep **out) EBB_MUST_CHECK;
+void ebb_ssm_step_destroy(EbbSsmStep *step);
+
+/* Doubles of one sequence's state, all 0 at its start. */
+int64_t ebb_ssm_step_state(const EbbSsmStep *step);
+/* One time step of one sequence: u (H) -> y (H), before D u and the activation; y may be u. */
+void ebb_ssm_step_run(const EbbSsmStep *step, const float *u, double *state, float *y);
 
 #ifdef __cplusplus
 }

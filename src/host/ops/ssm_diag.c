@@ -28,11 +28,11 @@ static EbbStatus setup_outputs(EbbSetup *setup, const EbbSsmConfig *config, EbbS
   return ebb_setup_output_grad(setup, 1, &args->dke);
 }
 
-/* J near the square root of Lk makes both tables of powers short. */
+/* A width near the square root of Lk makes both tables of powers short. */
 static void split_length(EbbSsmDiagArgs *args) {
-  args->J = 16;
-  while (args->J * args->J < args->Lk) args->J *= 2;
-  args->I = (args->Lk + args->J - 1) / args->J;
+  args->width = 16;
+  while (args->width * args->width < args->Lk) args->width *= 2;
+  args->blocks = (args->Lk + args->width - 1) / args->width;
 }
 
 static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {

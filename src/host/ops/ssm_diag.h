@@ -8,10 +8,10 @@
 typedef struct EbbDiagScratch {
   EbbC64 *w, *B;            /* (M) */
   EbbSsmDiscrete *discrete; /* (M) */
-  double *fine, *coarse;    /* (J, 2M) lambda^j; (I, 2M) lambda^(i J) */
-  float *table;             /* (J, 4M) lambda^j, then j lambda^j */
-  float *left;              /* (R I, 4M): weights of the powers, or sums of gradients */
-  float *rows;              /* (R, I J) kernels or their gradients, padded */
+  double *fine, *coarse;    /* (width, 2M) lambda^j; (blocks, 2M) lambda^(i width) */
+  float *table;             /* (width, 4M) lambda^j, then j lambda^j */
+  float *left;              /* (R blocks, 4M): weights of the powers, or sums of gradients */
+  float *rows;              /* (R, blocks width) kernels or their gradients, padded */
 } EbbDiagScratch;
 
 size_t ebb_diag_scratch_bytes(const EbbSsmDiagArgs *args);

@@ -6,13 +6,13 @@
 
 /* Gradients of channel h's rows, zero beyond Lk and where nobody gave one. */
 static void load_rows(const EbbSsmDiagArgs *args, int64_t h, float *rows) {
-  int64_t width = args->I * args->J, channels = args->config.channels;
+  int64_t row = args->blocks * args->width, channels = args->config.channels;
   for (int64_t r = 0; r < args->R; r++) {
     const float *all = r < channels ? args->dk : args->dke;
     const float *from = !all ? NULL : all + (r < channels ? r * args->config.H + h : h) * args->Lk;
     size_t given = from ? (size_t)args->Lk : 0;
-    if (from) memcpy(rows + r * width, from, given * sizeof *rows);
-    memset(rows + r * width + given, 0, ((size_t)width - given) * sizeof *rows);
+    if (from) memcpy(rows + r * row, from, given * sizeof *rows);
+    memset(rows + r * row + given, 0, ((size_t)row - given) * sizeof *rows);
   }
 }
 
@@ -24,14 +24,14 @@ typedef struct PowerSums {
 static PowerSums power_sums(const EbbSsmDiagArgs *args, const EbbDiagScratch *scratch, int64_t r, int64_t m) {
   int64_t M = args->M;
   PowerSums sums = {{0, 0}, {0, 0}};
-  for (int64_t i = 0; i < args->I; i++) {
-    const float *left = scratch->left + (r * args->I + i) * 4 * M + m;
+  for (int64_t i = 0; i < args->blocks; i++) {
+    const float *left = scratch->left + (r * args->blocks + i) * 4 * M + m;
     const double *power = scratch->coarse + i * 2 * M + m;
     EbbC64 U = ebb_c64_make((double)left[0], (double)left[M]);
     EbbC64 W = ebb_c64_make((double)left[2 * M], (double)left[3 * M]);
     EbbC64 coarse = ebb_c64_make(power[0], power[M]);
     sums.plain = ebb_c64_add(sums.plain, ebb_c64_mul(coarse, U));
-    W = ebb_c64_add(W, ebb_c64_scale(U, (double)(i * args->J)));
+    W = ebb_c64_add(W, ebb_c64_scale(U, (double)(i * args->width)));
     sums.weighted = ebb_c64_add(sums.weighted, ebb_c64_mul(coarse, W));
   }
   return sums;
@@ -76,12 +76,12 @@ static void backward_channel(const EbbSsmDiagArgs *args, int64_t h, const EbbDia
   int64_t M = args->M;
   ebb_diag_powers(args, h, scratch);
   load_rows(args, h, scratch->rows);
-  ebb_cpu_gemm(&(EbbGemm){.m = args->R * args->I,
+  ebb_cpu_gemm(&(EbbGemm){.m = args->R * args->blocks,
                           .n = 4 * M,
-                          .k = args->J,
+                          .k = args->width,
                           .alpha = 1,
                           .a = scratch->rows,
-                          .lda = args->J,
+                          .lda = args->width,
                           .b = scratch->table,
                           .ldb = 4 * M,
                           .c = scratch->left,

@@ -8,7 +8,7 @@ static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* Lays the parts out from `base` on; returns the bytes they take. */
 static size_t place(const EbbSsmDiagArgs *args, char *base, EbbDiagScratch *scratch) {
-  size_t M = (size_t)args->M, I = (size_t)args->I, J = (size_t)args->J, R = (size_t)args->R, at = 0;
+  size_t M = (size_t)args->M, I = (size_t)args->blocks, J = (size_t)args->width, R = (size_t)args->R, at = 0;
   void **part[] = {(void **)&scratch->w,    (void **)&scratch->B,      (void **)&scratch->discrete,
                    (void **)&scratch->fine, (void **)&scratch->coarse, (void **)&scratch->table,
                    (void **)&scratch->left, (void **)&scratch->rows};
@@ -66,7 +66,7 @@ static void table_row(int64_t M, const double *restrict power, double j, float *
 }
 
 void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
-  int64_t M = args->M, I = args->I, J = args->J;
+  int64_t M = args->M, I = args->blocks, J = args->width;
   double dt = exp((double)args->log_dt[h]) * args->config.rate;
   double *fine = scratch->fine, *coarse = scratch->coarse;
   for (int64_t m = 0; m < M; m++) {
@@ -84,9 +84,9 @@ void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch
   for (int64_t j = 0; j < J; j++) table_row(M, fine + j * 2 * M, (double)j, scratch->table + j * 4 * M);
 }
 
-/* Rows 2 Re(E lambda^(i J)), -2 Im(E lambda^(i J)), with E = B C dt phi. */
+/* Rows 2 Re(E lambda^(i width)), -2 Im(E lambda^(i width)), with E = B C dt phi. */
 static void weigh(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
-  int64_t M = args->M, I = args->I;
+  int64_t M = args->M, I = args->blocks;
   double dt = exp((double)args->log_dt[h]) * args->config.rate;
   for (int64_t r = 0; r < args->R; r++)
     for (int64_t m = 0; m < M; m++) {
@@ -103,7 +103,7 @@ static void weigh(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *s
 }
 
 static void forward_channel(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
-  int64_t M = args->M, I = args->I, J = args->J, H = args->config.H;
+  int64_t M = args->M, I = args->blocks, J = args->width, H = args->config.H;
   ebb_diag_powers(args, h, scratch);
   weigh(args, h, scratch);
   ebb_cpu_gemm(&(EbbGemm){.transpose_b = true,

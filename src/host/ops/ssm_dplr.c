@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ebb/ops/ssm_step.h"
-
 static EbbC64 d_of(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, EbbC64 *B, EbbC64 *P) {
   EbbC64 w;
   ebb_ssm_nplr_mode(args, h, m, &w, B, P);

@@ -13,7 +13,7 @@ typedef struct EbbLanes2 {
   EbbLanes re, im;
 } EbbLanes2;
 
-/* One system a lane, modes in order; vectors r, q as in ebb/ops/ssm_step.h. */
+/* One system a lane, modes in order; a, r, q as in ebb/ops/ssm_nplr.h. */
 typedef struct EbbDplrLanes {
   int64_t M;
   EbbLanes2 *a, *r, *q, *x0; /* (M) each; x0 = Bbar */

@@ -129,12 +129,13 @@ static EbbStatus transform(EbbPrepare *prepare, const EbbSsmConfig *config, doub
                          .inv_w_real = host->inv_w_real,
                          .w_imag = host->w_imag};
   args.config.rate = 1;
-  double length = stored;
-  if (length <= 0) {
-    for (length = target; config->l_max && length > (double)config->l_max;) length /= 2;
-    EBB_TRY(ebb_dplr_transform(&args, (int64_t)length, -1, host->C));
+  int64_t length = (int64_t)stored;
+  if (!length) {
+    length = (int64_t)target;
+    while (config->l_max && length > config->l_max) length /= 2;
+    EBB_TRY(ebb_dplr_transform(&args, length, -1, host->C));
   }
-  for (; length < target; length *= 2) EBB_TRY(ebb_dplr_transform(&args, (int64_t)length, 1, host->C));
+  for (; length < (int64_t)target; length *= 2) EBB_TRY(ebb_dplr_transform(&args, length, 1, host->C));
   EBB_TRY(write_param(prepare, config, EBB_SSM_P_C, host->C));
   float now = (float)target;
   EBB_TRY(write_param(prepare, config, EBB_SSM_P_L, &now));

@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "ebb/ops/ssm_step.h"
 #include "host/ops/ssm_dplr.h"
 
 /* States are kept every SEGMENT steps and recomputed between when the gradient runs backwards. */

@@ -1,0 +1,257 @@
+#include "ebb/ops/ssm_step.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ebb/ops/ssm_diag.h"
+#include "host/ops/ssm_dplr.h"
+
+/* Rows of a channel are M real, then M imaginary parts. */
+struct EbbSsmStep {
+  EbbSsmStepKind kind;
+  int64_t H, M, degree;
+  double bound;
+  double *a, *b, *r, *q, *c, *e; /* (H, 2M); c and e as rows that multiply a state: 2 Re, -2 Im */
+};
+
+int64_t ebb_ssm_step_state(const EbbSsmStep *step) { return step->H * step->degree * 2 * step->M; }
+
+void ebb_ssm_step_destroy(EbbSsmStep *step) {
+  if (!step) return;
+  free(step->a);
+  free(step);
+}
+
+static double dot(int64_t n, const double *restrict a, const double *restrict x) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += a[i] * x[i];
+  return sum;
+}
+
+/* x := a x - r s + b v, s = q x. */
+static void advance(const EbbSsmStep *step, int64_t h, double v, double *restrict x) {
+  int64_t M = step->M, row = h * 2 * M;
+  const double *restrict a = step->a + row, *restrict b = step->b + row, *restrict r = step->r + row;
+  double s = dot(2 * M, step->q + row, x);
+#pragma omp simd
+  for (int64_t m = 0; m < M; m++) {
+    double re = a[m] * x[m] - a[M + m] * x[M + m] - r[m] * s + b[m] * v;
+    double im = a[m] * x[M + m] + a[M + m] * x[m] - r[M + m] * s + b[M + m] * v;
+    x[m] = re, x[M + m] = im;
+  }
+}
+
+/* x := g x + b u with g = a + b u, where |g| is at most the bound. */
+static void advance_scan(const EbbSsmStep *step, int64_t h, double u, double *restrict x) {
+  int64_t M = step->M, row = h * 2 * M;
+  const double *restrict a = step->a + row, *restrict b = step->b + row;
+  for (int64_t m = 0; m < M; m++) {
+    double re = a[m] + b[m] * u, im = a[M + m] + b[M + m] * u, size = hypot(re, im);
+    double factor = step->bound > 0 && size > step->bound ? step->bound / size : 1;
+    double x_re = x[m], x_im = x[M + m];
+    x[m] = factor * (re * x_re - im * x_im) + b[m] * u;
+    x[M + m] = factor * (re * x_im + im * x_re) + b[M + m] * u;
+  }
+}
+
+static double run_channel(const EbbSsmStep *step, int64_t h, double u, double *x) {
+  int64_t width = 2 * step->M, row = h * width;
+  double v = u, y = 0;
+  if (step->kind == EBB_STEP_SCAN) {
+    advance_scan(step, h, u, x);
+    return dot(width, step->c + row, x);
+  }
+  for (int64_t degree = 0; degree < step->degree; degree++, x += width) {
+    double next = u * dot(width, step->e + row, x);
+    advance(step, h, v, x);
+    y += dot(width, step->c + row, x);
+    v = next;
+  }
+  return y;
+}
+
+void ebb_ssm_step_run(const EbbSsmStep *step, const float *u, double *state, float *y) {
+  int64_t width = step->degree * 2 * step->M;
+  for (int64_t h = 0; h < step->H; h++) y[h] = (float)run_channel(step, h, (double)u[h], state + h * width);
+}
+
+static void put(const EbbSsmStep *step, double *rows, int64_t h, int64_t m, EbbC64 z) {
+  rows[h * 2 * step->M + m] = z.re;
+  rows[h * 2 * step->M + step->M + m] = z.im;
+}
+
+/* C and e as they are stored, made into rows over states. */
+static void put_outputs(const EbbSsmStep *step, const EbbSsmStepParams *params) {
+  for (int64_t h = 0; h < step->H; h++)
+    for (int64_t m = 0; m < step->M; m++) {
+      int64_t i = 2 * (h * step->M + m);
+      put(step, step->c, h, m, ebb_c64_make(2 * (double)params->C[i], -2 * (double)params->C[i + 1]));
+      EbbC64 e = {2, 0};
+      if (params->e) e = ebb_c64_make(2 * (double)params->e[i], -2 * (double)params->e[i + 1]);
+      put(step, step->e, h, m, e);
+    }
+}
+
+static void make_diagonal(const EbbSsmStep *step, const EbbSsmStepConfig *config,
+                          const EbbSsmStepParams *params) {
+  EbbSsmDiagArgs args = {.config = config->ssm,
+                         .M = step->M,
+                         .B = params->B,
+                         .inv_w_real = params->inv_w_real,
+                         .w_imag = params->w_imag};
+  for (int64_t h = 0; h < step->H; h++) {
+    double dt = exp((double)params->log_dt[h]) * config->ssm.rate;
+    for (int64_t m = 0; m < step->M; m++) {
+      EbbC64 w, B;
+      ebb_ssm_diag_mode(&args, h, m, &w, &B);
+      EbbSsmDiscrete discrete =
+          ebb_ssm_discretise(config->ssm.disc, ebb_c64_scale(w, dt), ebb_ssm_kernel_length(&config->ssm));
+      put(step, step->a, h, m, discrete.lambda);
+      put(step, step->b, h, m, ebb_c64_scale(ebb_c64_mul(B, discrete.phi), dt));
+    }
+  }
+}
+
+static EbbC64 lane_of(EbbLanes2 z, int lane) { return ebb_c64_make(z.re[lane], z.im[lane]); }
+
+static EbbStatus make_low_rank(const EbbSsmStep *step, const EbbSsmStepConfig *config,
+                               const EbbSsmStepParams *params) {
+  EbbSsmNplrArgs args = {.config = config->ssm,
+                         .M = step->M,
+                         .log_dt = params->log_dt,
+                         .B = params->B,
+                         .P = params->P,
+                         .inv_w_real = params->inv_w_real,
+                         .w_imag = params->w_imag};
+  int64_t M = step->M;
+  EbbLanes2 *memory = aligned_alloc(64, (size_t)(4 * M) * sizeof *memory);
+  if (!memory) return ebb_fail(EBB_MEMORY, "no memory for a step of %lld modes", (long long)M);
+  EbbDplrLanes lanes = {M, memory, memory + M, memory + 2 * M, memory + 3 * M};
+  for (int64_t h = 0; h < step->H; h++) {
+    int lane = (int)(h % EBB_LANES);
+    if (lane == 0) ebb_dplr_lanes(&args, h, &lanes);
+    for (int64_t m = 0; m < M; m++) {
+      EbbC64 q = lane_of(lanes.q[m], lane);
+      put(step, step->a, h, m, lane_of(lanes.a[m], lane));
+      put(step, step->b, h, m, lane_of(lanes.x0[m], lane));
+      put(step, step->r, h, m, lane_of(lanes.r[m], lane));
+      put(step, step->q, h, m, ebb_c64_make(2 * q.re, -2 * q.im));
+    }
+  }
+  free(memory);
+  return EBB_OK;
+}
+
+/* power := Abar^n as a real (2M, 2M) matrix over real and imaginary parts, by repeated squaring. work has
+   room for two more of them. */
+static void matrix_power(const EbbSsmStep *step, int64_t h, int64_t n, double *power, double *work) {
+  int64_t size = 2 * step->M, area = size * size;
+  double *base = work, *product = work + area;
+  memset(base, 0, (size_t)(2 * area) * sizeof *base);
+  for (int64_t i = 0; i < size; i++) { /* column-major: row i of memory is the image of unit vector i */
+    base[i * size + i] = 1;
+    advance(step, h, 0, base + i * size);
+  }
+  bool first = true;
+  for (int64_t rest = n; rest > 0; rest /= 2) {
+    if (rest % 2 && first) memcpy(power, base, (size_t)area * sizeof *power);
+    if (rest % 2 && !first) {
+      cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)size, (int)size, (int)size, 1, base,
+                  (int)size, power, (int)size, 0, product, (int)size);
+      memcpy(power, product, (size_t)area * sizeof *power);
+    }
+    first = first && rest % 2 == 0;
+    if (rest == 1) break;
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)size, (int)size, (int)size, 1, base,
+                (int)size, base, (int)size, 0, product, (int)size);
+    memcpy(base, product, (size_t)area * sizeof *base);
+  }
+}
+
+/* Row c := c (I - Abar^n)^-1 for every channel. */
+static EbbStatus untransform(const EbbSsmStep *step, int64_t n, double *memory, lapack_int *pivots) {
+  int64_t size = 2 * step->M, area = size * size;
+  for (int64_t h = 0; h < step->H; h++) {
+    matrix_power(step, h, n, memory, memory + area);
+    for (int64_t i = 0; i < area; i++) memory[i] = (i % (size + 1) == 0) - memory[i];
+    /* Read by rows, the column-major matrix is its transpose, which is what multiplies a column c. */
+    lapack_int info = LAPACKE_dgesv(LAPACK_ROW_MAJOR, (lapack_int)size, 1, memory, (lapack_int)size, pivots,
+                                    step->c + h * size, 1);
+    if (info)
+      return ebb_fail(EBB_NUMERIC, "channel %lld: I - Abar^%lld is singular, so its C cannot be recovered",
+                      (long long)h, (long long)n);
+  }
+  return EBB_OK;
+}
+
+static EbbStatus recover_C(const EbbSsmStep *step, int64_t n) {
+  size_t size = 2 * (size_t)step->M;
+  double *memory = malloc(3 * size * size * sizeof *memory);
+  lapack_int *pivots = malloc(size * sizeof *pivots);
+  EbbStatus status = memory && pivots ? untransform(step, n, memory, pivots)
+                                      : ebb_fail(EBB_MEMORY, "no memory for matrices of %zu rows", size);
+  free(memory);
+  free(pivots);
+  return status;
+}
+
+static EbbStatus check(const EbbSsmStepConfig *config) {
+  EBB_TRY(ebb_ssm_check(&config->ssm, config->diagonal, "step by step"));
+  if ((unsigned)config->kind >= EBB_STEP_KINDS)
+    return ebb_fail(EBB_INVALID, "step by step: kind %d is out of range", (int)config->kind);
+  if (config->ssm.channels != 1)
+    return ebb_fail(EBB_UNSUPPORTED, "a bidirectional layer looks ahead and cannot run step by step");
+  if (config->kind == EBB_STEP_SCAN && !config->diagonal)
+    return ebb_fail(EBB_UNSUPPORTED, "the scan recurrence needs a diagonal state matrix: mode diag");
+  if (config->kind == EBB_STEP_SERIES && config->degree < 1)
+    return ebb_fail(EBB_INVALID, "series step by step: degree must be at least 1, got %lld",
+                    (long long)config->degree);
+  return EBB_OK;
+}
+
+static EbbStatus fill(const EbbSsmStep *step, const EbbSsmStepConfig *config,
+                      const EbbSsmStepParams *params) {
+  put_outputs(step, params);
+  if (config->diagonal) {
+    make_diagonal(step, config, params);
+    return EBB_OK;
+  }
+  EBB_TRY(make_low_rank(step, config, params));
+  int64_t n = (int64_t)nearbyint(params->L / config->ssm.rate);
+  return n > 0 ? recover_C(step, n) : EBB_OK;
+}
+
+EbbStatus ebb_ssm_step_create(const EbbSsmStepConfig *config, const EbbSsmStepParams *params,
+                              EbbSsmStep **out) {
+  *out = NULL;
+  EBB_TRY(check(config));
+  size_t size = 2 * (size_t)ebb_ssm_modes(&config->ssm) * (size_t)config->ssm.H;
+  EbbSsmStep *step = calloc(1, sizeof *step);
+  double *rows = calloc(6 * size, sizeof *rows);
+  if (!step || !rows) {
+    free(step);
+    free(rows);
+    return ebb_fail(EBB_MEMORY, "no memory for a layer step by step");
+  }
+  *step = (EbbSsmStep){.kind = config->kind,
+                       .H = config->ssm.H,
+                       .M = ebb_ssm_modes(&config->ssm),
+                       .degree = config->kind == EBB_STEP_SERIES ? config->degree : 1,
+                       .bound = config->bound,
+                       .a = rows,
+                       .b = rows + size,
+                       .r = rows + 2 * size,
+                       .q = rows + 3 * size,
+                       .c = rows + 4 * size,
+                       .e = rows + 5 * size};
+  EbbStatus status = fill(step, config, params);
+  if (status != EBB_OK) {
+    ebb_ssm_step_destroy(step);
+    return status;
+  }
+  *out = step;
+  return EBB_OK;
+}
