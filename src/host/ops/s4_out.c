@@ -7,7 +7,7 @@
 #include "host/rows.h"
 
 /* A tile's projection stays in the level-2 cache while what follows it is applied. */
-enum { TILE_FLOATS = 64 * 1024, TILE_LEAST = 64, TILE_MOST = 1024 };
+enum { TILE_FLOATS = 128 * 1024, TILE_LEAST = 256, TILE_MOST = 1024 };
 /* Sums for dweight are kept apart for each group of tiles, so that they have one order for any number of
  * threads. */
 enum { GROUPS_LEAST = 8, GROUPS_MOST = 64, GROUP_FLOATS = 8 * 1024 * 1024 };
