@@ -99,7 +99,7 @@ struct Work {
 };
 
 void time_node(benchmark::State &state, Node &node, bool backward, const Work &work) {
-  for (auto _ : state)
+  while (state.KeepRunning())
     must(backward ? ebb_graph_backward(node.graph, &node.run) : ebb_graph_forward(node.graph, &node.run));
   const double bytes = backward ? work.backward_bytes : work.forward_bytes,
                flops = work.flops * (backward ? 2 : 1);
@@ -146,7 +146,7 @@ void bench_adamw(benchmark::State &state, int64_t size) {
   must(ebb_params_place(params, 1));
   const EbbAdamW config = {1e-3, 1e-2, 0.9, 0.999, 1e-8};
   int64_t step = 0;
-  for (auto _ : state) must(ebb_adamw_step(params, &config, ++step, 1, 1));
+  while (state.KeepRunning()) must(ebb_adamw_step(params, &config, ++step, 1, 1));
   using benchmark::Counter;
   state.counters["B/s"] = Counter(28.0 * double(size), Counter::kIsIterationInvariantRate, Counter::kIs1000);
   ebb_params_destroy(params);

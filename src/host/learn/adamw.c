@@ -12,11 +12,15 @@ static const EbbOptimKernels *const backends[EBB_BACKENDS] = {
 };
 
 static EbbStatus kernels_of(const EbbParams *params, const EbbOptimKernels **kernels) {
-  if (!ebb_params_placed(params)) return ebb_fail(EBB_STATE, "the parameters are not placed yet");
+  if (!ebb_params_placed(params)) {
+    (void)ebb_fail(EBB_STATE, "the parameters are not placed yet");
+    return EBB_STATE;
+  }
   *kernels = backends[ebb_device_backend(ebb_params_device(params))];
   if (*kernels) return EBB_OK;
-  return ebb_fail(EBB_UNSUPPORTED, "this build has no optimiser for %s",
-                  ebb_device_description(ebb_params_device(params)));
+  (void)ebb_fail(EBB_UNSUPPORTED, "this build has no optimiser for %s",
+                 ebb_device_description(ebb_params_device(params)));
+  return EBB_UNSUPPORTED;
 }
 
 /* ---- AdamW */

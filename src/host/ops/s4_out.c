@@ -174,7 +174,7 @@ static void output_gradient(const EbbS4OutArgs *a, const EbbRun *run, const Tile
     const float *factors;
     const float scale = dropout_of(a, run, t, j, spare, &factors);
     finish_row(dy, scale, factors, NULL, t->width, da);
-    if (a->glu) {
+    if (o) {
       const float *restrict value = o + j * a->tile, *restrict gate = o + (a->H + j) * a->tile;
       float *restrict dc = d_o + (a->H + j) * a->tile;
       for (int64_t i = 0; i < t->width; i++) {
