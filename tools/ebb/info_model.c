@@ -1,0 +1,170 @@
+/* The graph, parameters and memory of an experiment's training step, without its data. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ebb/model.h"
+#include "info.h"
+#include "terminal.h"
+
+/* What a model needs to know of a data set, as the published sets have it. */
+typedef struct Facts {
+  const char *name;
+  int64_t vocabulary, d_input, n_classes, d_output, n_towers;
+  bool variable_length;
+} Facts;
+
+static const Facts known[] = {
+    {"listops", 18, 0, 10, 10, 1, true},  {"imdb", 135, 0, 2, 2, 1, true},
+    {"aan", 98, 0, 2, 2, 2, true},        {"cifar", 0, 1, 10, 10, 1, false},
+    {"pathfinder", 0, 1, 2, 2, 1, false}, {"pathx", 0, 1, 2, 2, 1, false},
+};
+static const Facts unknown = {"unknown", 0, 1, 10, 10, 1, false};
+
+static const Facts *facts_of(const char *name) {
+  for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
+    if (strcmp(known[i].name, name) == 0) return &known[i];
+  return &unknown;
+}
+
+/* A data set without samples, from which the model takes its sizes. */
+static EbbDataset dataset_of(const EbbConfig *config, const Facts *facts) {
+  bool colour = !strcmp(facts->name, "cifar") && !ebb_config_flag(config, "dataset.grayscale");
+  bool bos = facts->vocabulary && ebb_config_flag(config, "dataset.append_bos");
+  bool no_eos = facts->vocabulary && !ebb_config_flag(config, "dataset.append_eos");
+  return (EbbDataset){.n_classes = facts->n_classes,
+                      .d_output = facts->d_output,
+                      .vocabulary = facts->vocabulary + bos - no_eos,
+                      .d_input = colour ? 3 : facts->d_input,
+                      .n_towers = facts->n_towers,
+                      .longest = ebb_config_integer(config, "dataset.l_max"),
+                      .variable_length = facts->variable_length};
+}
+
+static void print_assumptions(const EbbConfig *config, const Facts *facts, const EbbDataset *dataset) {
+  const char *name = ebb_config_string(config, "dataset._name_");
+  char input[48];
+  if (dataset->vocabulary)
+    snprintf(input, sizeof input, "%lld tokens", (long long)dataset->vocabulary);
+  else
+    snprintf(input, sizeof input, "%lld values a step", (long long)dataset->d_input);
+  terminal_field(stdout, "data set", "%s: %s, %lld classes, length %lld (dataset.l_max)",
+                 name ? name : "null", input, (long long)dataset->n_classes, (long long)dataset->longest);
+  terminal_field(stdout, "",
+                 facts == &unknown ? "assumed: nothing is known of this data set"
+                                   : "assumed: as published; the data is not read");
+  terminal_field(stdout, "batch", "%lld", (long long)ebb_config_integer(config, "loader.batch_size"));
+}
+
+static void print_nodes(const EbbGraph *graph) {
+  printf("\n%-36s %-20s %22s\n", "node", "op", "output");
+  for (int i = 0; i < ebb_graph_nodes(graph); i++) {
+    EbbShape output = ebb_graph_node_output_shape(graph, i, 0);
+    char shape[64];
+    printf("%-36s %-20s %22s\n", ebb_graph_node_scope(graph, i), ebb_graph_node_op(graph, i)->name,
+           ebb_shape_text(&output, shape, sizeof shape));
+  }
+}
+
+/* Last parts of the names in a group, each once: what a person calls the parameters. */
+static void list_names(const EbbParams *params, int group, char *names, size_t size) {
+  size_t used = 0;
+  names[0] = 0;
+  for (int i = 0; i < ebb_params_count(params); i++) {
+    const EbbParam *param = ebb_params_at(params, i);
+    const char *dot = strrchr(param->name, '.');
+    char listed[128];
+    if (param->group != group) continue;
+    snprintf(listed, sizeof listed, " %s", dot ? dot + 1 : param->name);
+    const char *before = strstr(names, listed);
+    bool seen = before && (before[strlen(listed)] == ' ' || !before[strlen(listed)]);
+    if (seen) continue;
+    if (used + strlen(listed) >= size) {
+      snprintf(names + (used < size - 5 ? used : size - 5), 5, " ...");
+      return;
+    }
+    used += (size_t)snprintf(names + used, size - used, "%s", listed);
+  }
+}
+
+static void print_group(const EbbConfig *config, const EbbParams *params, int group) {
+  char names[33];
+  const EbbParamGroup *g = ebb_params_group(params, group);
+  int64_t count = 0, tensors = 0;
+  for (int i = 0; i < ebb_params_count(params); i++) {
+    const EbbParam *param = ebb_params_at(params, i);
+    if (param->group == group) tensors++, count += param->size;
+  }
+  list_names(params, group, names, sizeof names);
+  printf("%12s %8lld  %9g %12g  %s\n", terminal_count(count).text, (long long)tensors,
+         g->own_lr ? g->lr : ebb_config_number(config, "optimizer.lr"),
+         g->own_decay ? g->weight_decay : ebb_config_number(config, "optimizer.weight_decay"), names);
+}
+
+static void print_params(const EbbConfig *config, const EbbParams *params) {
+  int64_t trained = 0, buffers = 0;
+  printf("\n%12s %8s  %9s %12s   %s\n", "parameters", "tensors", "lr", "weight decay", "names");
+  for (int g = 0; g < ebb_params_group_count(params); g++) print_group(config, params, g);
+  for (int i = 0; i < ebb_params_count(params); i++) {
+    const EbbParam *param = ebb_params_at(params, i);
+    *(param->group < 0 ? &buffers : &trained) += param->size;
+  }
+  printf("%12s in all; buffers hold %s more numbers\n\n", terminal_count(trained).text,
+         terminal_count(buffers).text);
+}
+
+static void print_memory(const EbbGraph *graph, const EbbParams *params) {
+  EbbMemoryPlan plan = ebb_graph_memory(graph);
+  int64_t weights = ebb_params_size(params) * EBB_FLATS * (int64_t)sizeof(float);
+  terminal_field(stdout, "memory", "for a training batch, forward and backward");
+  terminal_field(stdout, "  activations", "%10s  (%s without sharing)",
+                 terminal_bytes(plan.values_and_saved).text, terminal_bytes(plan.values_unshared).text);
+  terminal_field(stdout, "  inputs", "%10s", terminal_bytes(plan.inputs).text);
+  terminal_field(stdout, "  scratch", "%10s", terminal_bytes(plan.scratch).text);
+  terminal_field(stdout, "  tables", "%10s", terminal_bytes(plan.tables).text);
+  terminal_field(stdout, "  parameters", "%10s  (value, gradient, two moments)",
+                 terminal_bytes(weights).text);
+  terminal_field(stdout, "  in all", "%10s", terminal_bytes(plan.total + weights).text);
+}
+
+static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *graph) {
+  const Facts *facts = facts_of(ebb_config_string(config, "dataset._name_"));
+  EbbDataset dataset = dataset_of(config, facts);
+  EbbSequence model;
+  EbbSequenceValues values;
+  EBB_TRY(ebb_sequence_from_config(config, &dataset, &model));
+  EBB_TRY(ebb_sequence_record(graph, &model, ebb_config_integer(config, "loader.batch_size"), dataset.longest,
+                              &values));
+  print_assumptions(config, facts, &dataset);
+  print_nodes(graph);
+  EBB_TRY(ebb_params_place(params, (uint64_t)ebb_config_integer(config, "train.seed")));
+  print_params(config, params);
+  EBB_TRY(ebb_graph_init_params(graph));
+  EBB_TRY(ebb_graph_layout(graph));
+  print_memory(graph, params);
+  return EBB_OK;
+}
+
+static EbbStatus with_params(const EbbConfig *config, EbbParams *params) {
+  EbbGraph *graph = NULL;
+  EBB_TRY(ebb_graph_create(params, NULL, true, &graph));
+  EbbStatus status = plan(config, params, graph);
+  ebb_graph_destroy(graph);
+  return status;
+}
+
+static EbbStatus with_device(const EbbConfig *config, EbbDevice *device) {
+  EbbParams *params = NULL;
+  EBB_TRY(ebb_params_create(device, &params));
+  EbbStatus status = with_params(config, params);
+  ebb_params_destroy(params);
+  return status;
+}
+
+EbbStatus info_model(const EbbConfig *config) {
+  EbbDevice *device = NULL;
+  EBB_TRY(ebb_device_open(ebb_config_string(config, "device"), (int)ebb_config_integer(config, "threads"),
+                          &device));
+  EbbStatus status = with_device(config, device);
+  ebb_device_close(device);
+  return status;
+}

@@ -1,0 +1,31 @@
+/* ebb: trains, evaluates and examines liquid networks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const CliCommand *const commands[] = {&cli_train, &cli_eval,   &cli_plot, &cli_info,
+                                             &cli_data,  &cli_verify, &cli_keys};
+
+static const CliOption options[] = {{.name = "version", .help = "print the version"}};
+
+static const CliCommand ebb = {
+    .name = "ebb",
+    .synopsis = "COMMAND [ARGUMENT...]",
+    .summary = "Trains liquid networks.",
+    .details = "ebb " EBB_VERSION
+               ": trains, evaluates and examines liquid networks. `ebb COMMAND --help` explains a command.",
+    .examples = "ebb data listops data/listops --train 4000 --min-length 10 --max-length 100\n"
+                "ebb train experiment=quickstart/listops\n"
+                "ebb eval runs/quickstart-listops-1",
+    .options = options,
+    .n_options = CLI_COUNT(options),
+    .commands = commands,
+    .n_commands = CLI_COUNT(commands),
+};
+
+int main(int argc, char **argv) {
+  bool version = argc == 2 && !strcmp(argv[1], "--version");
+  if (version) return printf("ebb " EBB_VERSION "\n") < 0;
+  return cli_dispatch(&ebb, ebb.name, argc - 1, argv + 1);
+}

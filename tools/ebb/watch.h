@@ -1,0 +1,20 @@
+/* A watcher that draws a progress line and stops at SIGINT or SIGTERM. */
+#ifndef EBB_WATCH_H
+#define EBB_WATCH_H
+
+#include "ebb/metrics.h"
+#include "ebb/train.h"
+
+typedef struct Watch {
+  EbbProgress *progress;
+  EbbWatcher watcher;
+} Watch;
+
+/* Errors: MEMORY. */
+EbbStatus watch_create(Watch *watch, FILE *out) EBB_MUST_CHECK;
+void watch_destroy(Watch *watch);
+
+/* From now on the first SIGINT or SIGTERM asks the work to stop and says `promise`; the second kills. */
+void watch_signals(const char *promise);
+
+#endif
