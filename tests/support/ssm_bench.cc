@@ -68,6 +68,15 @@ EbbSsmConfig ssm_config(bool diagonal) {
 }
 
 SsmBench::SsmBench(bool diagonal, const EbbSsmConfig &config, int threads, bool backward) {
+  try {
+    build(diagonal, config, threads, backward);
+  } catch (...) { // a constructor that throws runs no destructor
+    close();
+    throw;
+  }
+}
+
+void SsmBench::build(bool diagonal, const EbbSsmConfig &config, int threads, bool backward) {
   must(ebb_device_open("cpu", threads, &device_));
   must(ebb_params_create(device_, &params_));
   must(ebb_graph_create(params_, nullptr, backward, &graph_));
@@ -85,7 +94,9 @@ SsmBench::SsmBench(bool diagonal, const EbbSsmConfig &config, int threads, bool 
   run_ = {device_, true, 1, 1};
 }
 
-SsmBench::~SsmBench() {
+SsmBench::~SsmBench() { close(); }
+
+void SsmBench::close() {
   ebb_graph_destroy(graph_);
   ebb_params_destroy(params_);
   ebb_device_close(device_);

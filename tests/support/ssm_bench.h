@@ -33,6 +33,8 @@ public:
   Doubles k, ke;
 
 private:
+  void build(bool diagonal, const EbbSsmConfig &config, int threads, bool backward);
+  void close();
   EbbDevice *device_ = nullptr;
   EbbParams *params_ = nullptr;
   EbbGraph *graph_ = nullptr;

@@ -43,20 +43,22 @@ void ebb_dplr_lanes(const EbbSsmNplrArgs *args, int64_t h0, const EbbDplrLanes *
     make_lane(args, h0 + lane, lane, lanes);
 }
 
-void ebb_dplr_advance(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbLanes2 *q, EbbLanes2 *x,
-                      int64_t steps) {
-  EbbLanes s = {0};
-  for (int64_t m = 0; m < M; m++) s += q[m].re * x[m].re - q[m].im * x[m].im;
-  for (int64_t l = 0; l < steps; l++) {
-    EbbLanes twice = s + s, next = {0};
-    for (int64_t m = 0; m < M; m++) {
-      EbbLanes re = a[m].re * x[m].re - a[m].im * x[m].im - r[m].re * twice;
-      EbbLanes im = a[m].re * x[m].im + a[m].im * x[m].re - r[m].im * twice;
-      x[m].re = re, x[m].im = im;
-      next += q[m].re * re - q[m].im * im;
-    }
-    s = next;
+void ebb_dplr_dot(int64_t M, const EbbLanes2 *a, const EbbLanes2 *x, EbbLanes *out) {
+  EbbLanes sum = {0};
+  for (int64_t m = 0; m < M; m++) sum += a[m].re * x[m].re - a[m].im * x[m].im;
+  *out = sum + sum;
+}
+
+void ebb_dplr_step(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbLanes2 *q, const EbbLanes2 *x,
+                   EbbLanes2 *to, EbbLanes *s) {
+  EbbLanes now = *s, next = {0};
+  for (int64_t m = 0; m < M; m++) {
+    EbbLanes re = a[m].re * x[m].re - a[m].im * x[m].im - r[m].re * now;
+    EbbLanes im = a[m].re * x[m].im + a[m].im * x[m].re - r[m].im * now;
+    to[m].re = re, to[m].im = im;
+    next += q[m].re * re - q[m].im * im;
   }
+  *s = next + next;
 }
 
 /* Rows c of the channels h0 .. h0 + 7 of C, into or out of the lanes. */
@@ -86,7 +88,9 @@ static void transform_lanes(const EbbSsmNplrArgs *args, int64_t h0, int64_t leng
   ebb_dplr_lanes(args, h0, &lanes);
   for (int64_t c = 0; c < args->config.channels; c++) {
     load_C(args, C, c, h0, x);
-    ebb_dplr_advance(M, lanes.a, lanes.q, lanes.r, x, length);
+    EbbLanes s;
+    ebb_dplr_dot(M, lanes.r, x, &s);
+    for (int64_t l = 0; l < length; l++) ebb_dplr_step(M, lanes.a, lanes.q, lanes.r, x, x, &s);
     add_C(args, C, c, h0, x, sign);
   }
 }

@@ -22,9 +22,13 @@ typedef struct EbbDplrLanes {
 /* Makes the systems of channels h0 .. h0 + 7; lanes beyond H are zero. */
 void ebb_dplr_lanes(const EbbSsmNplrArgs *args, int64_t h0, const EbbDplrLanes *lanes);
 
-/* x := a x - r (2 Re sum q x), `steps` times. With r and q exchanged it is the row vector's x := x Abar. */
-void ebb_dplr_advance(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbLanes2 *q, EbbLanes2 *x,
-                      int64_t steps);
+/* *out = 2 Re sum a x. */
+void ebb_dplr_dot(int64_t M, const EbbLanes2 *a, const EbbLanes2 *x, EbbLanes *out);
+
+/* to = a x - r s, where *s = 2 Re sum q x comes in and 2 Re sum q to goes out; to may be x. With r and q
+   exchanged it is the row vector's x Abar. */
+void ebb_dplr_step(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbLanes2 *q, const EbbLanes2 *x,
+                   EbbLanes2 *to, EbbLanes *s);
 
 /* C := C (I + sign Abar^length) for every channel, C (C,H,M,2). Reads of args: config, M, log_dt, B, P,
    inv_w_real, w_imag. Errors: MEMORY. */

@@ -46,35 +46,32 @@ static Readout place(const EbbSsmNplrArgs *args, int64_t h0, void *scratch) {
   return out;
 }
 
-static EbbLanes dot(int64_t M, const EbbLanes2 *a, const EbbLanes2 *x) {
-  EbbLanes sum = {0};
-  for (int64_t m = 0; m < M; m++) sum += a[m].re * x[m].re - a[m].im * x[m].im;
-  return sum + sum;
-}
-
 void ebb_dplr_readout(const EbbSsmNplrArgs *args, int64_t h0, void *scratch) {
   Readout now = place(args, h0, scratch);
   const EbbDplrLanes *lanes = &now.lanes;
+  EbbLanes s, value;
+  ebb_dplr_dot(args->M, lanes->q, now.x, &s);
   for (int64_t l = 0; l < args->Lk; l++) {
-    EbbLanes value = dot(args->M, now.e, now.x);
+    ebb_dplr_dot(args->M, now.e, now.x, &value);
     for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
       args->ke[(h0 + lane) * args->Lk + l] = (float)value[lane];
-    ebb_dplr_advance(args->M, lanes->a, lanes->r, lanes->q, now.x, 1);
+    ebb_dplr_step(args->M, lanes->a, lanes->r, lanes->q, now.x, now.x, &s);
   }
 }
 
-static EbbLanes upstream(const EbbSsmNplrArgs *args, int64_t h0, int64_t l) {
-  EbbLanes value = {0};
+static void upstream(const EbbSsmNplrArgs *args, int64_t h0, int64_t l, EbbLanes *value) {
+  *value = (EbbLanes){0};
   for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
-    value[lane] = (double)args->dke[(h0 + lane) * args->Lk + l];
-  return value;
+    (*value)[lane] = (double)args->dke[(h0 + lane) * args->Lk + l];
 }
 
 static void keep_states(const EbbSsmNplrArgs *args, const Readout *now) {
   const EbbDplrLanes *lanes = &now->lanes;
-  for (int64_t segment = 0; segment < segments(args->Lk); segment++) {
-    memcpy(now->kept + segment * args->M, now->x, (size_t)args->M * sizeof *now->x);
-    ebb_dplr_advance(args->M, lanes->a, lanes->r, lanes->q, now->x, SEGMENT);
+  EbbLanes s;
+  ebb_dplr_dot(args->M, lanes->q, now->x, &s);
+  for (int64_t l = 0; l < args->Lk; l++) {
+    if (l % SEGMENT == 0) memcpy(now->kept + l / SEGMENT * args->M, now->x, (size_t)args->M * sizeof *now->x);
+    ebb_dplr_step(args->M, lanes->a, lanes->r, lanes->q, now->x, now->x, &s);
   }
 }
 
@@ -92,41 +89,57 @@ static void add_conj_scaled(EbbLanes2 *to, const EbbLanes2 *a, const EbbLanes *s
   to->im -= a->im * *s;
 }
 
-/* One step back: adjoint holds the gradient of x_{l+1}, x is x_l; leaves the gradient of x_l in adjoint.
+/* One step back: adjoint holds the gradient of x_{l+1} and *ds that of s_l; leaves those of x_l and s_{l-1}.
    x_{l+1} = a x_l - r s_l, s_l = 2 Re sum q x_l; ke_l = 2 Re sum e x_l. */
-static void step_back(const Readout *now, const EbbLanes2 *x, EbbLanes dke) {
+static void step_back(const Readout *now, const EbbLanes2 *x, const EbbLanes *s, const EbbLanes *dke,
+                      EbbLanes *ds) {
   const EbbDplrLanes *lanes = &now->lanes;
-  EbbLanes s = dot(lanes->M, lanes->q, x), ds = {0}, minus_s = -s, twice_dke = dke + dke;
-  for (int64_t m = 0; m < lanes->M; m++)
-    ds -= now->adjoint[m].re * lanes->r[m].re + now->adjoint[m].im * lanes->r[m].im;
-  EbbLanes twice_ds = ds + ds;
+  EbbLanes minus_s = -*s, twice_ds = *ds + *ds, twice_dke = *dke + *dke, before = {0};
   for (int64_t m = 0; m < lanes->M; m++) {
-    EbbLanes2 next = now->adjoint[m], *to = &now->adjoint[m];
+    EbbLanes2 next = now->adjoint[m], to;
     add_mul_conj(&now->da[m], &next, &x[m]);
     add_scaled(&now->dr[m], &next, &minus_s);
     add_conj_scaled(&now->dq[m], &x[m], &twice_ds);
-    add_conj_scaled(&now->de[m], &x[m], &twice_dke);
-    to->re = next.re * lanes->a[m].re + next.im * lanes->a[m].im;
-    to->im = next.im * lanes->a[m].re - next.re * lanes->a[m].im;
-    add_conj_scaled(to, &lanes->q[m], &twice_ds);
-    add_conj_scaled(to, &now->e[m], &twice_dke);
+    to.re = next.re * lanes->a[m].re + next.im * lanes->a[m].im;
+    to.im = next.im * lanes->a[m].re - next.re * lanes->a[m].im;
+    add_conj_scaled(&to, &lanes->q[m], &twice_ds);
+    add_conj_scaled(&to, &now->e[m], &twice_dke);
+    now->adjoint[m] = to;
+    before -= to.re * lanes->r[m].re + to.im * lanes->r[m].im;
+  }
+  *ds = before;
+}
+
+static void e_back(const Readout *now, const EbbLanes2 *x, const EbbLanes *dke) {
+  EbbLanes twice = *dke + *dke;
+  for (int64_t m = 0; m < now->lanes.M; m++) add_conj_scaled(&now->de[m], &x[m], &twice);
+}
+
+/* The states of one segment and their s, from the kept first one. */
+static void recompute(const Readout *now, int64_t segment, int64_t count, EbbLanes s[SEGMENT]) {
+  const EbbDplrLanes *lanes = &now->lanes;
+  int64_t M = lanes->M;
+  memcpy(now->states, now->kept + segment * M, (size_t)M * sizeof *now->states);
+  ebb_dplr_dot(M, lanes->q, now->states, &s[0]);
+  for (int64_t i = 1; i < count; i++) {
+    s[i] = s[i - 1];
+    ebb_dplr_step(M, lanes->a, lanes->r, lanes->q, now->states + (i - 1) * M, now->states + i * M, &s[i]);
   }
 }
 
 static void run_back(const EbbSsmNplrArgs *args, int64_t h0, const Readout *now) {
-  const EbbDplrLanes *lanes = &now->lanes;
   int64_t M = args->M;
-  size_t bytes = (size_t)M * sizeof(EbbLanes2);
-  memset(now->da, 0, 5 * bytes); /* da, dr, dq, de, adjoint lie behind each other */
+  EbbLanes s[SEGMENT], ds = {0}, dke;
+  memset(now->da, 0, 5 * (size_t)M * sizeof *now->da); /* da, dr, dq, de, adjoint lie behind each other */
   for (int64_t segment = segments(args->Lk) - 1; segment >= 0; segment--) {
     int64_t begin = segment * SEGMENT, end = begin + SEGMENT < args->Lk ? begin + SEGMENT : args->Lk;
-    memcpy(now->states, now->kept + segment * M, bytes);
-    for (int64_t i = 1; i < end - begin; i++) {
-      memcpy(now->states + i * M, now->states + (i - 1) * M, bytes);
-      ebb_dplr_advance(M, lanes->a, lanes->r, lanes->q, now->states + i * M, 1);
+    recompute(now, segment, end - begin, s);
+    for (int64_t l = end - 1; l >= begin; l--) {
+      const EbbLanes2 *x = now->states + (l - begin) * M;
+      upstream(args, h0, l, &dke);
+      step_back(now, x, &s[l - begin], &dke, &ds);
+      if (args->de) e_back(now, x, &dke);
     }
-    for (int64_t l = end - 1; l >= begin; l--)
-      step_back(now, now->states + (l - begin) * M, upstream(args, h0, l));
   }
 }
 
