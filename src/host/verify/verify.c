@@ -9,6 +9,7 @@ static const struct {
   EbbStatus (*run)(Case *c);
 } runners[] = {
     {"layer", "s4", verify_s4_layer},
+    {"step", "s4", verify_s4_step},
     {"training", NULL, verify_training},
 };
 
