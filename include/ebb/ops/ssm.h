@@ -71,7 +71,8 @@ typedef struct EbbSsmConfig {
   EbbSsmReadout readout;
   double dt_min, dt_max;    /* seconds of model time: log dt ~ U(log dt_min, log dt_max) */
   bool deterministic;       /* log dt equally spaced over the channels instead of drawn */
-  double lr_dt, lr_A, lr_B; /* own learning rates; NAN: the optimiser's. Weight decay is 0 for all three */
+  double lr_dt, lr_A, lr_B; /* own learning rates; NAN: the optimiser's */
+  double weight_decay;      /* of these three; published: 0 */
   bool liquid_buffers; /* init also writes liquid.B, liquid.C, liquid.w, liquid.log_dt, declared elsewhere */
 } EbbSsmConfig;
 

@@ -40,6 +40,7 @@ static EbbSsmConfig ssm_of(const EbbConfig *config) {
       .lr_dt = number_or(config, "model.layer.lr.dt", NAN),
       .lr_A = number_or(config, "model.layer.lr.A", NAN),
       .lr_B = number_or(config, "model.layer.lr.B", NAN),
+      .weight_decay = ebb_config_number(config, "model.layer.weight_decay"),
   };
 }
 

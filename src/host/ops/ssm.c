@@ -43,6 +43,7 @@ EbbParamSpec ebb_ssm_spec(const EbbSsmConfig *config, bool diagonal, EbbSsmParam
   if (diagonal && which == EBB_SSM_P_B) dims++;
   for (; *dims; dims++) spec.shape.dim[spec.shape.rank++] = dimension(config, *dims);
   spec.own_decay = table[which].rate != GLOBAL;
+  spec.weight_decay = config->weight_decay;
   spec.own_lr = !isnan(rates[table[which].rate]);
   spec.lr = spec.own_lr ? rates[table[which].rate] : 0;
   return spec;
