@@ -8,11 +8,11 @@
 #include <stdbool.h>
 
 #include "ebb/scalar.h"
+#include "host/lanes.h"
 
-enum { LANES = 16, BASE = 256 };
+enum { LANES = EBB_LANES, BASE = 256 };
 
-/* GCC and clang lower 64-byte vectors to whatever the machine has. */
-typedef float Vec __attribute__((vector_size(64), may_alias));
+typedef EbbLanes Vec;
 typedef struct Cvec {
   Vec re, im;
 } Cvec;
@@ -165,26 +165,12 @@ static int radix_of(int64_t length) {
   return rest % 4 == 0 ? 4 : 2;
 }
 
-/* Four perfect shuffles of the 16 rows are a transposition. */
-EBB_INLINE void transpose(Vec *x) {
-  for (int stage = 0; stage < 4; stage++) {
-    Vec y[LANES];
-    for (int r = 0; r < LANES / 2; r++) {
-      Vec a = x[r], b = x[r + LANES / 2];
-      y[2 * r] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-      y[2 * r + 1] =
-          __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    }
-    for (int r = 0; r < LANES; r++) x[r] = y[r];
-  }
-}
-
 EBB_INLINE void transpose_complex(Cvec *x) {
   Vec part[LANES];
   for (int r = 0; r < LANES; r++) part[r] = x[r].re;
-  transpose(part);
+  ebb_lanes_transpose(part);
   for (int r = 0; r < LANES; r++) x[r].re = part[r], part[r] = x[r].im;
-  transpose(part);
+  ebb_lanes_transpose(part);
   for (int r = 0; r < LANES; r++) x[r].im = part[r];
 }
 

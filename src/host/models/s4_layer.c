@@ -2,6 +2,7 @@
 #include "ebb/model.h"
 #include "ebb/ops/s4_conv.h"
 #include "ebb/ops/s4_out.h"
+#include "ebb/ops/s4_scan.h"
 #include "ebb/ops/s4_series.h"
 
 static EbbS4EpilogueConfig epilogue_of(const EbbS4Layer *layer) {
@@ -43,9 +44,14 @@ static EbbStatus record_series(EbbGraph *graph, const char *scope, const EbbS4La
   return ebb_graph_apply(graph, &ebb_s4_series_op, scope, &config, sizeof config, inputs, 4, y, 1);
 }
 
+static EbbStatus record_scan(EbbGraph *graph, const char *scope, const EbbS4Layer *layer,
+                             const EbbSsmConfig *ssm, EbbValue u, EbbValue lengths, EbbValue *y) {
+  EbbS4ScanConfig config = {.ssm = *ssm, .contraction = layer->scan_bound, .epilogue = epilogue_of(layer)};
+  const EbbValue inputs[] = {u, lengths};
+  return ebb_graph_apply(graph, &ebb_s4_scan_op, scope, &config, sizeof config, inputs, 2, y, 1);
+}
+
 static EbbStatus check(const char *scope, const EbbS4Layer *layer) {
-  if (layer->liquid == EBB_LIQUID_SCAN)
-    return ebb_fail(EBB_UNSUPPORTED, "%s: liquid_kernel scan is not part of this build", scope);
   bool causal = layer->liquid == EBB_LIQUID_SERIES || layer->liquid == EBB_LIQUID_SCAN;
   if (causal && layer->bidirectional)
     return ebb_fail(EBB_UNSUPPORTED,
@@ -69,6 +75,7 @@ static EbbStatus record_mixing(EbbGraph *graph, const char *scope, const EbbS4La
   ssm.liquid_buffers = layer->liquid == EBB_LIQUID_POLYB || layer->liquid == EBB_LIQUID_KB;
   if (layer->liquid != EBB_LIQUID_SERIES) ssm.readout = EBB_SSM_NO_READOUT;
   *k = EBB_NO_VALUE;
+  if (layer->liquid == EBB_LIQUID_SCAN) return record_scan(graph, scope, layer, &ssm, u, lengths, y);
   EbbValue kernels[2] = {EBB_NO_VALUE, EBB_NO_VALUE};
   EBB_TRY(record_kernel(graph, scope, layer, &ssm, kernels));
   *k = kernels[0];
