@@ -21,7 +21,7 @@ EBB_INLINE float ebb_expf(float x) {
 #else
   const float log2e = 1.44269504088896341f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   const float round_magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to nearest integer */
-  float c = x < -87.0f ? -87.0f : x;
+  float c = x > -87.0f ? x : -87.0f; /* NaN too: it has no integer */
   c = c > 88.0f ? 88.0f : c;
   float n = (c * log2e + round_magic) - round_magic;
   float r = c - n * ln2_high;
@@ -37,7 +37,8 @@ EBB_INLINE float ebb_expf(float x) {
   float scale;
   memcpy(&scale, &bits, sizeof scale);
   float y = p * scale;
-  return x < -87.0f ? 0.0f : y;
+  y = x < -87.0f ? 0.0f : y;
+  return x != x ? x : y;
 #endif
 }
 
