@@ -152,13 +152,14 @@ static EbbStatus micro_step(Training *t) {
  */
 
 static const char *score_name(const Training *t) { return t->classes ? "accuracy" : "rmse"; }
+static const char *short_score_name(const Training *t) { return t->classes ? "acc" : "rmse"; }
 
 static void tell_batch(const Training *t) {
   if (!t->watcher->batch) return;
   char label[64], note[96];
   EbbScores scores = ebb_totals_scores(&t->epoch, t->experiment->model.loss);
   snprintf(label, sizeof label, "epoch %lld/%lld", (long long)t->state.epoch + 1, (long long)t->max_epochs);
-  snprintf(note, sizeof note, "loss %.4f  %s %.4f", scores.loss, t->classes ? "acc" : "rmse", scores.score);
+  snprintf(note, sizeof note, "loss %.4f  %s %.4f", scores.loss, short_score_name(t), scores.score);
   t->watcher->batch(t->watcher->context, label, t->state.batch, t->batches, note);
 }
 
@@ -216,7 +217,9 @@ static double monitored(const Training *t, const EbbScores *scores) {
 
 static EbbStatus validate(Training *t, char *line, size_t size) {
   EbbScores scores;
-  EBB_TRY(ebb_experiment_evaluate(t->experiment, EBB_VALIDATION, t->watcher, &scores));
+  EbbWatcher patient = *t->watcher; /* a stop waits for the epoch's checkpoint */
+  patient.stop = NULL;
+  EBB_TRY(ebb_experiment_evaluate(t->experiment, EBB_VALIDATION, &patient, &scores));
   char score[32];
   snprintf(score, sizeof score, "val/%s", score_name(t));
   const EbbMetric metrics[] = {{"val/loss", scores.loss}, {score, scores.score}};
@@ -225,8 +228,8 @@ static EbbStatus validate(Training *t, char *line, size_t size) {
   ebb_plateau_update(&t->schedule, &t->plateau, value);
   bool best = t->state.best_epoch < 0 || value > t->state.best_score;
   size_t used = strlen(line);
-  snprintf(line + used, size - used, "   val loss %.4f  %s %.4f%s", scores.loss, score_name(t), scores.score,
-           best ? "  *best" : "");
+  snprintf(line + used, size - used, "   val loss %.4f %s %.4f%s", scores.loss, short_score_name(t),
+           scores.score, best ? "  best" : "");
   if (!best) return EBB_OK;
   t->state.best_score = value, t->state.best_epoch = t->state.epoch;
   return save(t, "best.safetensors");
@@ -235,9 +238,10 @@ static EbbStatus validate(Training *t, char *line, size_t size) {
 static EbbStatus end_epoch(Training *t) {
   EbbScores train = ebb_totals_scores(&t->epoch, t->experiment->model.loss);
   char line[256], score[32];
-  snprintf(line, sizeof line, "epoch %lld/%lld  step %lld   train loss %.4f  %s %.4f",
-           (long long)t->state.epoch + 1, (long long)t->max_epochs, (long long)t->state.step, train.loss,
-           score_name(t), train.score);
+  int digits = snprintf(NULL, 0, "%lld", (long long)t->max_epochs);
+  snprintf(line, sizeof line, "epoch %*lld/%lld   train loss %.4f %s %.4f", digits,
+           (long long)t->state.epoch + 1, (long long)t->max_epochs, train.loss, short_score_name(t),
+           train.score);
   snprintf(score, sizeof score, "train/%s", score_name(t));
   const EbbMetric metrics[] = {{"train/loss", train.loss}, {score, train.score}};
   EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
