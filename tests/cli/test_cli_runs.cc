@@ -154,6 +154,25 @@ TEST(CliRun, SignalsStopAfterACheckpointAndTheRunEndsAsIfUnbroken) {
   expect_equal_runs(place.path / "runs/tiny-1", unbroken.path / "runs/tiny-1");
 }
 
+TEST(CliRun, AStopDuringValidationComesWithTheCheckpointOfTheEpoch) {
+  TinyPlace place(500);
+  // An epoch is one training batch and a validation of 60 batches, so most stops fall into the latter.
+  for (std::vector<std::string> command :
+       {std::vector<std::string>{"train", "experiment=tiny", "trainer.limit_train_batches=1",
+                                 "loader.eval_batch_size=1"},
+        {"train", "--resume", "runs/tiny-1"},
+        {"train", "--resume", "runs/tiny-1"}}) {
+    pid_t pid = place.start(command);
+    ASSERT_TRUE(await_replacements(pid, place.path / "runs/tiny-1/last.safetensors", 2));
+    kill(pid, SIGINT);
+    Outcome stopped = place.wait(pid);
+    EXPECT_EQ(stopped.code, 130) << stopped.err;
+    expect_contains(stopped.err, "last.safetensors is written");
+    Outcome info = place.run({"info", "runs/tiny-1/last.safetensors"});
+    expect_contains(info.out, " done\n");
+  }
+}
+
 TEST(CliRun, KilledAtAnyMomentItEndsAsIfUnbroken) {
   TinyPlace unbroken(6), place(6);
   ASSERT_EQ(unbroken.train(often).code, 0);

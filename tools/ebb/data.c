@@ -49,8 +49,8 @@ static EbbStatus make_listops(CliArguments *arguments) {
   EbbStatus status = ebb_listops_generate(arguments->operand[0], &config);
   ebb_progress_destroy(progress);
   EBB_TRY(status);
-  printf("%s: basic_train.tsv, basic_val.tsv, basic_test.tsv with %s, %s and %s samples\n",
-         arguments->operand[0], terminal_count(config.n_train).text, terminal_count(config.n_val).text,
+  printf("%s: %s training, %s validation, %s test samples\n", arguments->operand[0],
+         terminal_count(config.n_train).text, terminal_count(config.n_val).text,
          terminal_count(config.n_test).text);
   return EBB_OK;
 }
