@@ -53,15 +53,23 @@ void ebb_scan_load(EbbScanThread *thread, const int64_t *channel, int64_t part) 
   }
 }
 
+typedef struct Tile {
+  _Alignas(64) float step[TILE][WIDTH];
+} Tile;
+
 /* Sixteen steps of the R rows as sixteen vectors, one a step, in which row j mod R lies in lane j. */
-static void load_tile(const EbbScanThread *thread, const float *rows, int64_t t, EbbLanes *tile) {
+static void load_tile(const EbbScanThread *thread, const float *rows, int64_t t, Tile *into) {
+  EbbLanes tile[TILE];
   for (int64_t j = 0; j < WIDTH; j++)
     tile[j] = *(const EbbLanes *)(const void *)(rows + j % thread->args->R * thread->padded + t);
   ebb_lanes_transpose(tile);
+  memcpy(into, tile, sizeof tile);
 }
 
 /* The way back: lanes of one row are summed, times `factor`, onto the rows. */
-static void add_tile(const EbbScanThread *thread, EbbLanes *tile, float factor, float *rows, int64_t t) {
+static void add_tile(const EbbScanThread *thread, const Tile *from, float factor, float *rows, int64_t t) {
+  EbbLanes tile[TILE];
+  memcpy(tile, from, sizeof tile);
   ebb_lanes_transpose(tile);
   for (int64_t j = 0; j < WIDTH; j++) {
     EbbLanes *to = (EbbLanes *)(void *)(rows + j % thread->args->R * thread->padded + t);
@@ -76,6 +84,7 @@ EBB_INLINE void step(EbbScanThread *thread, const float *restrict u, bool bounde
   const float *restrict bi = thread->b[1], *restrict cr = thread->c[0], *restrict ci = thread->c[1];
   float *restrict xr = thread->x[0], *restrict xi = thread->x[1];
   for (int v = 0; v < LANES; v += WIDTH)
+#pragma omp simd
     for (int j = 0; j < WIDTH; j++) {
       const int l = v + j;
       EbbC32 b = {br[l], bi[l]}, g = ebb_scan_gate(ebb_c32_make(ar[l], ai[l]), b, u[j]);
@@ -87,10 +96,10 @@ EBB_INLINE void step(EbbScanThread *thread, const float *restrict u, bool bounde
 }
 
 EBB_INLINE void forward_tile(EbbScanThread *thread, int64_t t, bool bounded) {
-  EbbLanes u[TILE], sum[TILE];
-  load_tile(thread, thread->u, t, u);
-  for (int s = 0; s < TILE; s++) step(thread, (const float *)&u[s], bounded, (float *)&sum[s]);
-  add_tile(thread, sum, 2.0f, thread->out, t);
+  Tile u, sum;
+  load_tile(thread, thread->u, t, &u);
+  for (int s = 0; s < TILE; s++) step(thread, u.step[s], bounded, sum.step[s]);
+  add_tile(thread, &sum, 2.0f, thread->out, t);
 }
 static void forward_free(EbbScanThread *thread, int64_t t) { forward_tile(thread, t, false); }
 static void forward_bounded(EbbScanThread *thread, int64_t t) { forward_tile(thread, t, true); }
@@ -110,11 +119,12 @@ void ebb_scan_forward(EbbScanThread *thread, float *states) {
 
 /* States before each step of an interval, from the one that was kept. */
 EBB_INLINE void remember_tile(EbbScanThread *thread, int64_t t, float *history, bool bounded) {
-  EbbLanes u[TILE], unused;
-  load_tile(thread, thread->u, t, u);
+  Tile u;
+  _Alignas(64) float unused[WIDTH];
+  load_tile(thread, thread->u, t, &u);
   for (int s = 0; s < TILE; s++) {
     memcpy(history + (ptrdiff_t)(2 * LANES) * s, thread->x[0], sizeof(float) * 2 * LANES);
-    step(thread, (const float *)&u[s], bounded, (float *)&unused);
+    step(thread, u.step[s], bounded, unused);
   }
 }
 
@@ -127,6 +137,7 @@ EBB_INLINE void step_back(EbbScanThread *thread, const float *restrict u, const 
   const float *restrict bi = thread->b[1], *restrict cr = thread->c[0], *restrict ci = thread->c[1];
   float *restrict lr = thread->x[0], *restrict li = thread->x[1], *restrict part = thread->lane_parts;
   for (int v = 0; v < LANES; v += WIDTH)
+#pragma omp simd
     for (int j = 0; j < WIDTH; j++) {
       const int l = v + j;
       const float gy2 = 2.0f * gy[j];
@@ -147,13 +158,12 @@ EBB_INLINE void step_back(EbbScanThread *thread, const float *restrict u, const 
 }
 
 EBB_INLINE void backward_tile(EbbScanThread *thread, int64_t t, const float *history, bool bounded) {
-  EbbLanes u[TILE], g[TILE], sum[TILE];
-  load_tile(thread, thread->u, t, u);
-  load_tile(thread, thread->g, t, g);
+  Tile u, g, sum;
+  load_tile(thread, thread->u, t, &u);
+  load_tile(thread, thread->g, t, &g);
   for (int s = TILE - 1; s >= 0; s--)
-    step_back(thread, (const float *)&u[s], (const float *)&g[s], history + (ptrdiff_t)(2 * LANES) * s,
-              bounded, (float *)&sum[s]);
-  add_tile(thread, sum, 1.0f, thread->out, t);
+    step_back(thread, u.step[s], g.step[s], history + (ptrdiff_t)(2 * LANES) * s, bounded, sum.step[s]);
+  add_tile(thread, &sum, 1.0f, thread->out, t);
 }
 
 EBB_INLINE void interval_back(EbbScanThread *thread, const float *state, int64_t begin, int64_t end,
