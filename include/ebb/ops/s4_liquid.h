@@ -79,7 +79,7 @@ EBB_INLINE EbbS4Constants ebb_s4_constants(const EbbS4Liquid *liquid, int64_t h)
     EbbC64 below = ebb_c64_make(1.0 - 0.5 * dt * (double)w[0], -0.5 * dt * (double)w[1]);
     EbbC64 bbar = ebb_c64_div(ebb_c64_make(dt * (double)b[0], dt * (double)b[1]), below);
     out.s += 2.0 * bbar.re;
-    for (int a = 0; a < liquid->channels; a++) {
+    for (int a = 0; a < 2 && a < liquid->channels; a++) {
       const float *c = liquid->C + 2 * ((a * liquid->H + h) * M + m);
       out.c[a] += 2.0 * (bbar.re * (double)c[0] - bbar.im * (double)c[1]);
     }
