@@ -121,13 +121,20 @@ EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_nam
   return EBB_OK;
 }
 
+/* Elements from .. of the tensor must cover the value. */
+static EbbStatus check_covered(const Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
+                               int64_t from) {
+  EbbShape shape = ebb_graph_shape(graph, value);
+  int64_t needed = from + ebb_shape_size(&shape), total = ebb_shape_size(&tensor->shape);
+  if (needed <= total) return EBB_OK;
+  return ebb_fail(EBB_FORMAT, "%s: tensor '%s' has %lld elements, %lld are needed", c->path, tensor->name,
+                  (long long)total, (long long)needed);
+}
+
 EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
                            int64_t from) {
-  EbbShape shape = ebb_graph_shape(graph, value);
-  int64_t size = ebb_shape_size(&shape), total = ebb_shape_size(&tensor->shape);
-  if (from + size > total)
-    return ebb_fail(EBB_FORMAT, "%s: tensor '%s' has %lld elements, %lld are needed", c->path, tensor->name,
-                    (long long)total, (long long)(from + size));
+  EBB_TRY(check_covered(c, graph, value, tensor, from));
+  int64_t total = ebb_shape_size(&tensor->shape);
   float *all = malloc((size_t)total * sizeof *all);
   if (!all) return ebb_fail(EBB_MEMORY, "no memory for tensor '%s'", tensor->name);
   EbbStatus status = ebb_stored_floats(tensor, all, total);
@@ -138,17 +145,19 @@ EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbSt
 
 static EbbStatus read_int32(const EbbStoredTensor *tensor, int64_t total, int64_t *wide, int32_t *narrow) {
   EBB_TRY(ebb_stored_integers(tensor, wide, total));
-  for (int64_t i = 0; i < total; i++) narrow[i] = (int32_t)wide[i];
+  for (int64_t i = 0; i < total; i++) {
+    if (wide[i] < INT32_MIN || wide[i] > INT32_MAX)
+      return ebb_fail(EBB_NUMERIC, "tensor '%s': element %lld is %lld, which no 32-bit integer holds",
+                      tensor->name, (long long)i, (long long)wide[i]);
+    narrow[i] = (int32_t)wide[i];
+  }
   return EBB_OK;
 }
 
 EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
                              int64_t from) {
-  EbbShape shape = ebb_graph_shape(graph, value);
-  int64_t size = ebb_shape_size(&shape), total = ebb_shape_size(&tensor->shape);
-  if (from + size > total)
-    return ebb_fail(EBB_FORMAT, "%s: tensor '%s' has %lld elements, %lld are needed", c->path, tensor->name,
-                    (long long)total, (long long)(from + size));
+  EBB_TRY(check_covered(c, graph, value, tensor, from));
+  int64_t total = ebb_shape_size(&tensor->shape);
   int64_t *wide = malloc((size_t)total * sizeof *wide);
   int32_t *narrow = malloc((size_t)total * sizeof *narrow);
   EbbStatus status = wide && narrow ? read_int32(tensor, total, wide, narrow)
@@ -185,4 +194,13 @@ EbbStatus case_set_kernel_length(Case *c) {
   }
   ebb_params_bump(c->params);
   return EBB_OK;
+}
+
+EbbStatus case_configure(const Case *c, cJSON *keys, EbbConfig *config) {
+  char *text = keys ? cJSON_PrintUnformatted(keys) : NULL;
+  cJSON_Delete(keys);
+  if (!text) return ebb_fail(EBB_MEMORY, "no memory for the configuration of %s", c->path);
+  EbbStatus status = ebb_config_load_text(config, text, strlen(text), c->path);
+  cJSON_free(text);
+  return status;
 }

@@ -45,6 +45,9 @@ EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const Ebb
 EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,
                              EbbValue value, bool gradient);
 
+/* Sets configuration keys from a JSON object, which is freed. */
+EbbStatus case_configure(const Case *c, cJSON *keys, EbbConfig *config);
+
 /* Internal kernel length of every S4 kernel from the metadata kernel_length; absent: left at 0, so that C is
    transformed. */
 EbbStatus case_set_kernel_length(Case *c);

@@ -22,13 +22,7 @@ static cJSON *wrap(const cJSON *flat) {
 }
 
 static EbbStatus parse_layer(const Case *c, EbbConfig *config, EbbS4Layer *layer) {
-  cJSON *wrapped = wrap(c->config);
-  char *text = wrapped ? cJSON_PrintUnformatted(wrapped) : NULL;
-  cJSON_Delete(wrapped);
-  if (!text) return ebb_fail(EBB_MEMORY, "no memory for the configuration of %s", c->path);
-  EbbStatus status = ebb_config_load_text(config, text, strlen(text), c->path);
-  cJSON_free(text);
-  EBB_TRY(status);
+  EBB_TRY(case_configure(c, wrap(c->config), config));
   EBB_TRY(ebb_s4_layer_from_config(config, layer));
   layer->linear = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->config, "linear"));
   layer->scan_bound =

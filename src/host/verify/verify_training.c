@@ -28,13 +28,7 @@ static cJSON *wrap(const cJSON *all) {
 }
 
 static EbbStatus parse_model(const Case *c, EbbConfig *config, EbbSequence *model) {
-  cJSON *wrapped = wrap(c->config);
-  char *text = wrapped ? cJSON_PrintUnformatted(wrapped) : NULL;
-  cJSON_Delete(wrapped);
-  if (!text) return ebb_fail(EBB_MEMORY, "no memory for the configuration of %s", c->path);
-  EbbStatus status = ebb_config_load_text(config, text, strlen(text), c->path);
-  cJSON_free(text);
-  EBB_TRY(status);
+  EBB_TRY(case_configure(c, wrap(c->config), config));
   EBB_TRY(ebb_sequence_from_keys(config, model));
   const cJSON *encoder = cJSON_GetObjectItemCaseSensitive(c->config, "encoder"),
               *decoder = cJSON_GetObjectItemCaseSensitive(c->config, "decoder");
