@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Times Liquid-S4 in plain PyTorch and, with --ebb, in ebb beside it, on the same shapes and threads.
+
+The PyTorch side is written from the mathematics (s4_model.py) without compiled extensions. The scan has no
+parallel form in plain PyTorch: it is a Python loop over time.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from s4_model import CAUCHY, LIQUID_KINDS, S4, Kernel, Model
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One experiment's shapes and the hyper-parameters that change what is computed."""
+
+    batch: int
+    channels: int
+    state: int
+    length: int
+    layers: int
+    classes: int
+    vocabulary: int  # 0: one real input a step
+    dt: tuple
+    norm: str = "batch"
+    prenorm: bool = True
+    bidirectional: bool = False
+    dropout: float = 0.0
+    decode: str = "pool"
+    lengths: bool = False
+    lr: float = 0.002
+    lr_system: float = 0.0009
+    weight_decay: float = 0.03
+
+
+SHAPES = {
+    "listops": Shape(12, 128, 7, 2048, 9, 10, 18, (0.002, 0.2), dropout=0.01, lengths=True),
+    "imdb": Shape(8, 128, 7, 4096, 4, 2, 135, (0.002, 0.2), dropout=0.1, lengths=True),
+    "cifar": Shape(50, 512, 512, 1024, 6, 10, 0, (0.002, 0.2), "layer", False, True, 0.1),
+    "pathfinder": Shape(4, 256, 64, 1024, 6, 2, 0, (0.001, 0.1), decode="last"),
+    "small": Shape(32, 64, 16, 128, 4, 10, 18, (0.001, 0.1), lengths=True),
+}
+
+
+def kind_of(options):
+    """The liquid kind as benchmark names have it: null, polyb, polyb3 (degree 3), ..."""
+    return options.liquid + (
+        "" if options.liquid in ("null", "scan") or options.degree == 2 else str(options.degree)
+    )
+
+
+def benchmark_name(part, options, last):
+    """part/CONFIG/last; the diagonal mode, where it is a choice, shows in the part."""
+    suffix = "_diag" if options.mode == "diag" and options.liquid != "scan" else ""
+    return f"{part}{suffix}/{options.config}/{last}"
+
+
+def build_layer(shape, options):
+    mode = "diag" if options.liquid == "scan" else options.mode
+    kernel = Kernel(
+        mode,
+        shape.channels,
+        shape.state,
+        shape.length,
+        2 if shape.bidirectional else 1,
+        dt=shape.dt,
+        cauchy=options.cauchy,
+    )
+    return S4(kernel, options.liquid, options.degree, dropout=shape.dropout)
+
+
+def build_model(shape, options):
+    layers = [build_layer(shape, options) for _ in range(shape.layers)]
+    encoder = (
+        nn.Embedding(shape.vocabulary, shape.channels) if shape.vocabulary else nn.Linear(1, shape.channels)
+    )
+    return Model(encoder, layers, shape.classes, shape.norm, shape.prenorm, shape.decode, shape.dropout)
+
+
+def median_ms(run, options, setup=lambda: None):
+    """Median time of run(setup()) in milliseconds; setup is not timed."""
+    times = []
+    for i in range(options.warmup + options.repeat):
+        argument = setup()
+        if options.device == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        run(argument)
+        if options.device == "cuda":
+            torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times[options.warmup :])
+
+
+def forward_and_backward(forward, options):
+    """Times of forward and of the backward of its result."""
+    cotangent = torch.randn_like(forward())
+    return {
+        "forward": median_ms(lambda _: forward(), options),
+        "backward": median_ms(lambda y: y.backward(cotangent), options, setup=forward),
+    }
+
+
+def time_layer(shape, options):
+    """The parts of one layer, each on its own."""
+    layer = build_layer(shape, options).to(options.device)
+    u = torch.randn(shape.batch, shape.channels, shape.length, device=options.device, requires_grad=True)
+    parts, k = {}, None
+    if options.liquid != "scan":
+        k = layer.kernels(shape.length).detach().requires_grad_()
+        name = "kernel_series" if options.liquid == "series" else "kernel"
+        parts[name] = lambda: layer.kernels(shape.length)
+    if options.liquid not in ("series", "scan"):
+        parts["conv"] = lambda: layer.convolution(u, k)
+    if options.liquid != "null":
+        parts[f"liquid_{kind_of(options)}"] = lambda: layer.liquid_term(u, k)
+    return {
+        benchmark_name(part, options, pass_name): ms
+        for part, forward in parts.items()
+        for pass_name, ms in forward_and_backward(forward, options).items()
+    }
+
+
+def time_step(shape, options):
+    """Forward, loss, backward and AdamW of the whole model."""
+    model = build_model(shape, options).to(options.device)
+    adamw = model.optimizer(shape.lr, shape.weight_decay, None, shape.lr_system, shape.lr_system)
+    size = (shape.batch, shape.length)
+    x = torch.randint(shape.vocabulary, size) if shape.vocabulary else torch.randn(*size, 1)
+    x, target = x.to(options.device), torch.randint(shape.classes, (shape.batch,), device=options.device)
+    lengths = torch.full((shape.batch,), shape.length, device=options.device) if shape.lengths else None
+
+    def step(_):
+        adamw.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x, lengths), target).backward()
+        adamw.step()
+
+    return {benchmark_name("train_step", options, kind_of(options)): median_ms(step, options)}
+
+
+def ebb_times(names, options):
+    """Times in ms of the binary's Google Benchmark cases of these names, those that it has."""
+    pattern = "^(" + "|".join(names) + ")(/|$)"
+    environment = os.environ | {
+        "OMP_NUM_THREADS": str(options.threads),
+        "OPENBLAS_NUM_THREADS": str(options.threads),
+    }
+    command = [options.ebb, "--benchmark_format=json", f"--benchmark_filter={pattern}"]
+    if options.repeat > 1:
+        command += [f"--benchmark_repetitions={options.repeat}"]
+    try:
+        result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        sys.exit(
+            f"torch_s4.py: cannot run {options.ebb}: {error.strerror}; build it first (target bench_step)"
+        )
+    if result.returncode != 0 or not result.stdout.strip():
+        sys.exit(f"torch_s4.py: {' '.join(command)} failed with status {result.returncode}")
+    scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+    times = {}
+    for row in json.loads(result.stdout)["benchmarks"]:
+        name = next((n for n in names if (row["name"] + "/").startswith(n + "/")), None)
+        if name and row.get("run_type") == "iteration" and not row.get("error_occurred"):
+            times.setdefault(name, []).append(row["real_time"] * scale[row["time_unit"]])
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def processor_name():
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def ebb_version():
+    here = os.path.dirname(os.path.abspath(__file__))
+    result = subprocess.run(
+        ["git", "-C", here, "describe", "--always", "--dirty"], capture_output=True, text=True
+    )
+    return result.stdout.strip() or "unknown"
+
+
+def describe(shape, options, load):
+    return {
+        "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "machine": processor_name(),
+        "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
+        "threads": options.threads,
+        "torch": torch.__version__,
+        "ebb": ebb_version() if options.ebb else None,
+        "config": options.config,
+        "shape": f"B {shape.batch}, H {shape.channels}, N {shape.state}, L {shape.length}, {shape.layers} layers, "
+        f"{'bidirectional' if shape.bidirectional else 'unidirectional'}",
+        "mode": "diag" if options.liquid == "scan" else options.mode,
+        "liquid": (
+            options.liquid if options.liquid == "null" else f"{options.liquid}, degree {options.degree}"
+        ),
+        "cauchy": options.cauchy,
+        "repeats": options.repeat,
+        "load": load,
+    }
+
+
+def print_table(about, torch_ms, ebb_ms):
+    print(
+        ", ".join(
+            f"{key} {value}"
+            for key, value in about.items()
+            if value is not None and key not in ("shape", "load")
+        )
+    )
+    print(about["shape"])
+    if about["load"] > 0.5:
+        print(
+            f"warning: load average {about['load']:.1f} before the first run; times on a busy machine mean little"
+        )
+    if about["liquid"].startswith("scan"):
+        print("torch's scan is a Python loop over time")
+    print(f"{'part':36} {'ebb ms':>10} {'torch ms':>10} {'torch/ebb':>10}")
+    for name, ms in torch_ms.items():
+        own = ebb_ms.get(name)
+        left, ratio = (f"{own:.3f}", f"{ms / own:.2f}") if own else ("-", "-")
+        print(f"{name:36} {left:>10} {ms:>10.3f} {ratio:>10}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", choices=SHAPES, default="listops")
+    parser.add_argument("--mode", choices=("nplr", "diag"), default="nplr")
+    parser.add_argument("--liquid", choices=LIQUID_KINDS, default="null")
+    parser.add_argument("--degree", type=int, default=2, help="liquid degree p (default 2)")
+    parser.add_argument(
+        "--cauchy",
+        choices=CAUCHY,
+        default="pair",
+        help="pair: conjugate pairs joined, faster (default); naive: the published fallback",
+    )
+    parser.add_argument("--batch", type=int, help="instead of the configuration's")
+    parser.add_argument("--layers", type=int, help="instead of the configuration's")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all")
+    parser.add_argument("--repeat", type=int, default=5, help="timed runs; their median counts (default 5)")
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--parts", choices=("all", "layer", "step"), default="all")
+    parser.add_argument("--ebb", metavar="BINARY", help="ebb's bench_step; prints both systems and the ratio")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--check", nargs="+", metavar="CASE", help="compare with conformance cases instead of timing"
+    )
+    return parser, parser.parse_args()
+
+
+def main():
+    parser, options = parse_arguments()
+    if options.check:
+        from s4_check import check
+
+        return 0 if check(options.check, options.cauchy) else 1
+    if (
+        min(options.threads, options.repeat, options.batch or 1, options.layers or 1) < 1
+        or options.warmup < 0
+    ):
+        parser.error("--threads, --repeat, --batch and --layers must be positive, --warmup not negative")
+    if options.degree < 2:
+        parser.error("--degree must be at least 2")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: PyTorch finds no CUDA device")
+    if options.ebb and (options.batch or options.layers):
+        parser.error("--batch and --layers change the work of PyTorch only; leave them out with --ebb")
+    shape = SHAPES[options.config]
+    shape = replace(shape, batch=options.batch or shape.batch, layers=options.layers or shape.layers)
+    if options.liquid in ("series", "scan") and shape.bidirectional:
+        parser.error(f"--liquid {options.liquid} is causal; configuration {options.config} is bidirectional")
+    load = os.getloadavg()[0]
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    torch_ms = {}
+    if options.parts != "step":
+        torch_ms |= time_layer(shape, options)
+    if options.parts != "layer":
+        torch_ms |= time_step(shape, options)
+    ebb_ms = ebb_times(list(torch_ms), options) if options.ebb else {}
+    about = describe(shape, options, load)
+    if options.json:
+        print(json.dumps(about | {"torch_ms": torch_ms, "ebb_ms": ebb_ms}, indent=1))
+    else:
+        print_table(about, torch_ms, ebb_ms)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
