@@ -157,7 +157,7 @@ TEST(CliRun, SignalsStopAfterACheckpointAndTheRunEndsAsIfUnbroken) {
 TEST(CliRun, AStopDuringValidationComesWithTheCheckpointOfTheEpoch) {
   TinyPlace place(500);
   // An epoch is one training batch and a validation of 60 batches, so most stops fall into the latter.
-  for (std::vector<std::string> command :
+  for (const std::vector<std::string> &command :
        {std::vector<std::string>{"train", "experiment=tiny", "trainer.limit_train_batches=1",
                                  "loader.eval_batch_size=1"},
         {"train", "--resume", "runs/tiny-1"},
