@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "host/cpu.h"
 #include "host/device/fft.h"
 
-enum { ALIGNMENT = 256, MOST_THREADS = 1024 };
+enum { ALIGNMENT = 256, HUGE_PAGE = 2 * 1024 * 1024, MOST_THREADS = 1024 };
 
 typedef struct Plan {
   EbbFft *fft;
@@ -90,6 +91,17 @@ int ebb_device_threads(const EbbDevice *device) { return device->threads; }
 
 static double gib(double bytes) { return bytes / (1024.0 * 1024.0 * 1024.0); }
 
+/* Large blocks ask for huge pages: a step walks through all of them, and 4 KiB pages would miss the TLB. */
+static void *allocate(size_t bytes) {
+  const bool large = bytes >= HUGE_PAGE;
+  const size_t alignment = large ? HUGE_PAGE : ALIGNMENT;
+  if (bytes > SIZE_MAX - alignment) return NULL;
+  const size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  void *memory = aligned_alloc(alignment, whole);
+  if (memory && large) (void)madvise(memory, whole, MADV_HUGEPAGE);
+  return memory;
+}
+
 EbbStatus ebb_device_alloc(EbbDevice *device, size_t bytes, const char *what, void **out) {
   (void)device;
   *out = NULL;
@@ -98,9 +110,7 @@ EbbStatus ebb_device_alloc(EbbDevice *device, size_t bytes, const char *what, vo
   double physical = page * (double)sysconf(_SC_PHYS_PAGES),
          available = page * (double)sysconf(_SC_AVPHYS_PAGES);
   /* Memory is overcommitted: a request beyond the machine would succeed here and be killed at first touch. */
-  void *memory = (double)bytes > physical
-                     ? NULL
-                     : aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+  void *memory = (double)bytes > physical ? NULL : allocate(bytes);
   if (!memory)
     return ebb_fail(EBB_MEMORY,
                     "%s needs %.3f GiB; the machine has %.1f GiB, %.1f GiB of it free: use a smaller batch, "
@@ -165,10 +175,4 @@ EbbStatus ebb_device_fft(EbbDevice *device, int64_t n, const EbbFft **out) {
   EbbStatus status = find_or_make_plan(device, n, out);
   pthread_mutex_unlock(&device->plan_lock);
   return status;
-}
-
-void ebb_cpu_gemm(const EbbGemm *g) {
-  cblas_sgemm(CblasRowMajor, g->transpose_a ? CblasTrans : CblasNoTrans,
-              g->transpose_b ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n, (int)g->k, g->alpha, g->a,
-              (int)g->lda, g->b, (int)g->ldb, g->beta, g->c, (int)g->ldc);
 }
