@@ -6,11 +6,18 @@
 #ifndef EBB_OPS_SSM_NPLR_H
 #define EBB_OPS_SSM_NPLR_H
 
+#include <float.h>
+
 #include "ebb/ops/ssm.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Nodes at which some pole is nearer than this, in units of w (|z - lam| < radius dt), are near: there the
+   terms of khat cancel, by a factor in k and by its square in the gradient of w, and are taken in double.
+   Spectra with Re w = -1/2 have no such nodes. */
+#define EBB_NPLR_NEAR_RADIUS 0.25
 
 /* Config: EbbSsmConfig. No inputs. Outputs k (C,H,Lk) and, with a readout, ke (H,Lk): (K_e)_l = e Abar^l
    Bbar, not truncated. Parameters and buffer kernel.L: ebb_ssm_spec, not diagonal. Products v, in this order,
@@ -37,37 +44,45 @@ typedef struct EbbSsmNplrArgs {
   size_t scratch_row;
 } EbbSsmNplrArgs;
 
+/* y of a regular node. */
+EBB_INLINE double ebb_nplr_node(int64_t j, int64_t n) {
+  return 2 * tan(3.14159265358979323846 * (double)j / (double)n);
+}
+
 /* One product's weights at one pole: the pair's numerator is alpha + i y beta. */
 typedef struct EbbCauchyWeight {
   float alpha, beta;
 } EbbCauchyWeight;
+typedef struct EbbCauchyWeight64 {
+  double alpha, beta;
+} EbbCauchyWeight64;
 
-EBB_INLINE EbbCauchyWeight ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) {
-  EbbCauchyWeight weight = {(float)(-2 * dt * (v.re * lam.re + v.im * lam.im)), (float)(2 * dt * v.re)};
+EBB_INLINE EbbCauchyWeight64 ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) {
+  EbbCauchyWeight64 weight = {-2 * dt * (v.re * lam.re + v.im * lam.im), 2 * dt * v.re};
   return weight;
 }
 
-/* The formulas of one pole and one node (R float) or a vector of nodes (R a GCC vector of floats, hence the
-   pointers).
+/* The formulas of one pole and one node (R a Scalar) or a vector of nodes (R a GCC vector of Scalars, hence
+   the pointers).
    pair: 1 / ((z - lam)(z - conj(lam))) = p - i q at z = i y, from lam = re + i im. The factors of the real
-   part (im - y)(im + y) do not cancel as im^2 - y^2 does near resonance.
+   part (im - y)(im + y) do not cancel as im^2 - y^2 does near resonance. tiny keeps p and q finite on a pole.
    add: one pole's share of a product's sums; value: r = (ap + y bq) + i (y bp - aq).
    add_grad: from the gradient (re, im) of r, the sums for the gradients of alpha and beta and what flows on
    to p and q; pair_grad: from there to the gradients of a and y b in 1 / (a + i b) = p - i q. */
-#define EBB_CAUCHY_FORMULAS(R, Sum, Flow, name)                                                              \
+#define EBB_CAUCHY_FORMULAS(Scalar, Weight, R, tiny, Sum, Flow, name)                                        \
   typedef struct Sum {                                                                                       \
     R ap, aq, bp, bq;                                                                                        \
   } Sum;                                                                                                     \
   typedef struct Flow {                                                                                      \
     R p, q, yp, yq;                                                                                          \
   } Flow;                                                                                                    \
-  EBB_INLINE void name##_pair(float re, float im, const R *y, R *p, R *q) {                                  \
-    R a = re * re + (im - *y) * (im + *y), b = -2.0f * re * *y;                                              \
-    R s = 1.0f / (a * a + b * b);                                                                            \
+  EBB_INLINE void name##_pair(Scalar re, Scalar im, const R *y, R *p, R *q) {                                \
+    R a = re * re + (im - *y) * (im + *y), b = -2 * re * *y;                                                 \
+    R s = 1 / (a * a + (b * b + tiny));                                                                      \
     *p = a * s;                                                                                              \
     *q = b * s;                                                                                              \
   }                                                                                                          \
-  EBB_INLINE void name##_add(Sum *sum, EbbCauchyWeight weight, const R *p, const R *q) {                     \
+  EBB_INLINE void name##_add(Sum *sum, Weight weight, const R *p, const R *q) {                              \
     sum->ap += weight.alpha * *p;                                                                            \
     sum->aq += weight.alpha * *q;                                                                            \
     sum->bp += weight.beta * *p;                                                                             \
@@ -77,7 +92,7 @@ EBB_INLINE EbbCauchyWeight ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) {
     *re = sum->ap + *y * sum->bq;                                                                            \
     *im = *y * sum->bp - sum->aq;                                                                            \
   }                                                                                                          \
-  EBB_INLINE void name##_add_grad(Flow *flow, EbbCauchyWeight weight, const R *re, const R *im, const R *p,  \
+  EBB_INLINE void name##_add_grad(Flow *flow, Weight weight, const R *re, const R *im, const R *p,           \
                                   const R *q, const R *yp, const R *yq, R *alpha, R *beta) {                 \
     *alpha += *re * *p - *im * *q;                                                                           \
     *beta += *re * *yq + *im * *yp;                                                                          \
@@ -88,31 +103,35 @@ EBB_INLINE EbbCauchyWeight ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) {
   }                                                                                                          \
   EBB_INLINE void name##_pair_grad(const Flow *flow, const R *y, const R *p, const R *q, R *a, R *b) {       \
     R dp = flow->p + *y * flow->yp, dq = flow->q + *y * flow->yq;                                            \
-    R square = *p * *p - *q * *q, cross = 2.0f * *p * *q;                                                    \
+    R square = *p * *p - *q * *q, cross = 2 * *p * *q;                                                       \
     *a -= square * dp + cross * dq;                                                                          \
     *b += *y * (square * dq - cross * dp);                                                                   \
   }
 
-EBB_CAUCHY_FORMULAS(float, EbbCauchySum, EbbCauchyFlow, ebb_cauchy)
+EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, float, FLT_MIN, EbbCauchySum, EbbCauchyFlow, ebb_cauchy)
 
-/* khat at one node, and the gradients of the four r from that of khat. */
-EBB_INLINE EbbC32 ebb_woodbury(EbbC32 bc, EbbC32 pc, EbbC32 bq, EbbC32 pq, float y) {
-  EbbC32 correction = ebb_c32_div(ebb_c32_mul(bq, pc), ebb_c32_make(1 + pq.re, pq.im));
-  return ebb_c32_mul(ebb_c32_sub(bc, correction), ebb_c32_make(1, 0.5f * y));
-}
-typedef struct EbbWoodburyGrad {
-  EbbC32 bc, pc, bq, pq;
-} EbbWoodburyGrad;
-EBB_INLINE EbbWoodburyGrad ebb_woodbury_grad(EbbC32 pc, EbbC32 bq, EbbC32 pq, float y, EbbC32 dkhat) {
-  EbbC32 inverse = ebb_c32_inv(ebb_c32_make(1 + pq.re, pq.im));
-  EbbC32 bq_part = ebb_c32_mul(bq, inverse), pc_part = ebb_c32_mul(pc, inverse);
-  EbbWoodburyGrad grad;
-  grad.bc = ebb_c32_mul_conj(dkhat, ebb_c32_make(1, 0.5f * y));
-  grad.pc = ebb_c32_neg(ebb_c32_mul_conj(grad.bc, bq_part));
-  grad.bq = ebb_c32_neg(ebb_c32_mul_conj(grad.bc, pc_part));
-  grad.pq = ebb_c32_mul_conj(grad.bc, ebb_c32_mul(bq_part, pc_part));
-  return grad;
-}
+/* khat at one node, and the gradients of the four r from that of khat, for a complex type C. */
+#define EBB_WOODBURY_FORMULAS(C, R, c, Grad, name)                                                           \
+  EBB_INLINE C name(C bc, C pc, C bq, C pq, R y) {                                                           \
+    C correction = c##_div(c##_mul(bq, pc), c##_make(1 + pq.re, pq.im));                                     \
+    return c##_mul(c##_sub(bc, correction), c##_make(1, y / 2));                                             \
+  }                                                                                                          \
+  typedef struct Grad {                                                                                      \
+    C bc, pc, bq, pq;                                                                                        \
+  } Grad;                                                                                                    \
+  EBB_INLINE Grad name##_grad(C pc, C bq, C pq, R y, C dkhat) {                                              \
+    C inverse = c##_inv(c##_make(1 + pq.re, pq.im));                                                         \
+    C bq_part = c##_mul(bq, inverse), pc_part = c##_mul(pc, inverse);                                        \
+    Grad grad;                                                                                               \
+    grad.bc = c##_mul_conj(dkhat, c##_make(1, y / 2));                                                       \
+    grad.pc = c##_neg(c##_mul_conj(grad.bc, bq_part));                                                       \
+    grad.bq = c##_neg(c##_mul_conj(grad.bc, pc_part));                                                       \
+    grad.pq = c##_mul_conj(grad.bc, c##_mul(bq_part, pc_part));                                              \
+    return grad;                                                                                             \
+  }
+
+EBB_WOODBURY_FORMULAS(EbbC32, float, ebb_c32, EbbWoodburyGrad, ebb_woodbury)
+EBB_WOODBURY_FORMULAS(EbbC64, double, ebb_c64, EbbWoodburyGrad64, ebb_woodbury64)
 
 /* The gradient of v from those of its weights, summed over the nodes; adds to the gradients of lam and dt. */
 EBB_INLINE EbbC64 ebb_cauchy_weight_grad(EbbC64 v, EbbC64 lam, double dt, double dalpha, double dbeta,

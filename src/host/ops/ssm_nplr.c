@@ -20,8 +20,7 @@ static double internal_length(const EbbSsmConfig *config, double stored) {
 static void fill_nodes(const void *context, void *host) {
   const EbbSsmNplrArgs *args = context;
   float *y = host;
-  for (int64_t j = 0; j < args->Fp; j++)
-    y[j] = j < args->F ? (float)(2 * tan(3.14159265358979323846 * (double)j / (double)args->n)) : 0;
+  for (int64_t j = 0; j < args->Fp; j++) y[j] = j < args->F ? (float)ebb_nplr_node(j, args->n) : 0;
 }
 
 static EbbStatus setup_param(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmParam which,

@@ -9,7 +9,7 @@
    registers otherwise. */
 enum { EBB_NODES = 16, EBB_NPLR_BLOCK = 256 };
 typedef float EbbNodes __attribute__((vector_size(64)));
-EBB_CAUCHY_FORMULAS(EbbNodes, EbbNodesSum, EbbNodesFlow, ebb_nodes)
+EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, EbbNodes, FLT_MIN, EbbNodesSum, EbbNodesFlow, ebb_nodes)
 
 /* A thread's scratch. Rows start 64-byte aligned. */
 typedef struct EbbNplrScratch {
@@ -19,6 +19,10 @@ typedef struct EbbNplrScratch {
   float *upstream;         /* (2K, Fp) gradients of r: K real rows, K imaginary rows */
   EbbC32 *spectrum;        /* (n/2 + 1) */
   float *row;              /* (n) */
+  EbbC64 *lam;             /* (M) w dt, and the weights (M,K), before rounding */
+  EbbCauchyWeight64 *exact;
+  int32_t *near;     /* (Fp) the near nodes */
+  EbbC32 *near_khat; /* (C,Fp) khat there, or its gradient; as many of Fp as there are near nodes */
 } EbbNplrScratch;
 
 /* Bytes of one thread's scratch, and its parts. */
@@ -27,6 +31,16 @@ EbbNplrScratch ebb_nplr_scratch(const EbbSsmNplrArgs *args, int thread);
 
 /* Poles and weights of channel h into the scratch. */
 void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch);
+
+/* Products K = 2 C + 2. */
+int64_t ebb_nplr_products(const EbbSsmNplrArgs *args);
+
+/* The near nodes of the channel whose poles are in the scratch, ascending; returns how many. */
+int64_t ebb_nplr_find_near(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch);
+/* near_khat := khat / n at them. */
+void ebb_nplr_near_forward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch);
+/* From the gradients of khat in near_khat, adds to sum. */
+void ebb_nplr_near_backward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch);
 
 EbbStatus ebb_nplr_forward(const void *args, const EbbRun *run);
 EbbStatus ebb_nplr_backward(const void *args, const EbbRun *run);

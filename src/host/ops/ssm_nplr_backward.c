@@ -5,8 +5,6 @@
 #include "host/ops/ssm_dplr.h"
 #include "host/ops/ssm_nplr.h"
 
-static int64_t products(const EbbSsmNplrArgs *args) { return 2 * args->config.channels + 2; }
-
 static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
   return ebb_c32_make(r[2 * product * Fp + j], r[(2 * product + 1) * Fp + j]);
 }
@@ -35,9 +33,17 @@ static void split(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c
   }
 }
 
-/* Gradients of all r of channel h; *infinity: of each kernel's node at infinity. */
-static void upstream(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch, double *infinity) {
-  int64_t channels = args->config.channels, H = args->config.H, K = products(args), Fp = args->Fp;
+/* Kernel c's part of near_khat. */
+static void take_near(const EbbSsmNplrArgs *args, int64_t c, int64_t near, const EbbNplrScratch *scratch) {
+  for (int64_t i = 0; i < near; i++)
+    scratch->near_khat[c * args->Fp + i] = scratch->spectrum[scratch->near[i]];
+}
+
+/* Gradients of all r of channel h, 0 at the near nodes, whose gradients of khat are put aside; *infinity: of
+   each kernel's node at infinity. */
+static void upstream(const EbbSsmNplrArgs *args, int64_t h, int64_t near, const EbbNplrScratch *scratch,
+                     double *infinity) {
+  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_products(args), Fp = args->Fp;
   size_t Lk = (size_t)args->Lk;
   float *re = scratch->upstream, *im = re + K * Fp;
   memset(re, 0, (size_t)(2 * K * Fp) * sizeof *re);
@@ -45,9 +51,12 @@ static void upstream(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch
     memcpy(scratch->row, args->dk + (c * H + h) * args->Lk, Lk * sizeof(float));
     memset(scratch->row + Lk, 0, ((size_t)args->n - Lk) * sizeof(float));
     ebb_fft_forward(args->fft, scratch->row, scratch->spectrum);
+    take_near(args, c, near, scratch);
     split(args, args->r + h * 2 * K * Fp, c, scratch->spectrum, re, im);
     infinity[c] = args->n % 2 ? 0 : (double)scratch->spectrum[args->n / 2].re / (double)args->n;
   }
+  for (int64_t row = 0; row < 2 * K; row++)
+    for (int64_t i = 0; i < near; i++) re[row * Fp + scratch->near[i]] = 0;
 }
 
 /* Adds sixteen float sums to eight double ones. */
@@ -134,7 +143,7 @@ static void pole_sums6(float lam_re, float lam_im, const EbbCauchyWeight *weight
 /* Blocks of nodes stay in the nearest cache while all poles pass over them; a block's sums are floats, those
    of the blocks doubles. */
 static void all_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch) {
-  int64_t K = products(args), row = 2 * K + 2;
+  int64_t K = ebb_nplr_products(args), row = 2 * K + 2;
   memset(scratch->sum, 0, (size_t)(args->M * row) * sizeof *scratch->sum);
   for (int64_t j = 0; j < args->Fp; j += EBB_NPLR_BLOCK) {
     int64_t count = args->Fp - j < EBB_NPLR_BLOCK ? args->Fp - j : EBB_NPLR_BLOCK;
@@ -193,7 +202,7 @@ static void total(const EbbLanes *lanes, int64_t count, double *sum) {
 
 static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbLanes *sums,
                          const double *infinity) {
-  int64_t channels = args->config.channels, row = 2 * products(args) + 2;
+  int64_t channels = args->config.channels, row = 2 * ebb_nplr_products(args) + 2;
   double dt = exp((double)args->log_dt[h]) * args->config.rate, ddt = 0;
   for (int64_t m = 0; m < args->M; m++) {
     double sum[14];
@@ -214,8 +223,10 @@ static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbLanes *
 static void backward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
   double infinity[2];
   ebb_nplr_poles(args, h, scratch);
-  upstream(args, h, scratch, infinity);
+  int64_t near = ebb_nplr_find_near(args, h, scratch);
+  upstream(args, h, near, scratch, infinity);
   all_sums(args, scratch);
+  ebb_nplr_near_backward(args, near, scratch);
   channel_grad(args, h, scratch->sum, infinity);
 }
 

@@ -5,24 +5,29 @@
 #include "host/ops/ssm_dplr.h"
 #include "host/ops/ssm_nplr.h"
 
-static int64_t products(const EbbSsmNplrArgs *args) { return 2 * args->config.channels + 2; }
+int64_t ebb_nplr_products(const EbbSsmNplrArgs *args) { return 2 * args->config.channels + 2; }
 
 static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /* Lays the parts out from `base` on; returns the bytes they take. */
 static size_t place(const EbbSsmNplrArgs *args, char *base, EbbNplrScratch *scratch) {
-  size_t M = (size_t)args->M, K = (size_t)products(args), at = 0;
+  size_t M = (size_t)args->M, K = (size_t)ebb_nplr_products(args), at = 0;
   size_t spectrum = (size_t)ebb_spectrum_floats(args->n), row = (size_t)ebb_row_floats(args->n);
   void **part[] = {(void **)&scratch->lam_re, (void **)&scratch->lam_im,   (void **)&scratch->weight,
                    (void **)&scratch->sum,    (void **)&scratch->upstream, (void **)&scratch->spectrum,
-                   (void **)&scratch->row};
+                   (void **)&scratch->row,    (void **)&scratch->lam,      (void **)&scratch->exact,
+                   (void **)&scratch->near,   (void **)&scratch->near_khat};
   size_t bytes[] = {M * sizeof(float),
                     M * sizeof(float),
                     M * K * sizeof(EbbCauchyWeight),
                     M * (2 * K + 2) * sizeof(EbbLanes),
                     2 * K * (size_t)args->Fp * sizeof(float),
                     spectrum * sizeof(float),
-                    row * sizeof(float)};
+                    row * sizeof(float),
+                    M * sizeof(EbbC64),
+                    M * K * sizeof(EbbCauchyWeight64),
+                    (size_t)args->Fp * sizeof(int32_t),
+                    (size_t)(args->config.channels * args->Fp) * sizeof(EbbC32)};
   for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
     void *start = base ? base + at : NULL;
     memcpy(part[i], &start, sizeof start);
@@ -43,15 +48,16 @@ EbbNplrScratch ebb_nplr_scratch(const EbbSsmNplrArgs *args, int thread) {
 }
 
 void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
-  int64_t channels = args->config.channels, H = args->config.H;
+  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_products(args);
   double dt = exp((double)args->log_dt[h]) * args->config.rate;
   for (int64_t m = 0; m < args->M; m++) {
     EbbC64 w, B, P;
     ebb_ssm_nplr_mode(args, h, m, &w, &B, &P);
     EbbC64 lam = ebb_c64_scale(w, dt);
+    scratch->lam[m] = lam;
     scratch->lam_re[m] = (float)lam.re;
     scratch->lam_im[m] = (float)lam.im;
-    EbbCauchyWeight *weight = scratch->weight + m * products(args);
+    EbbCauchyWeight64 *weight = scratch->exact + m * K;
     for (int64_t c = 0; c < channels; c++) {
       const float *stored = args->C + 2 * ((c * H + h) * args->M + m);
       EbbC64 C = ebb_c64_make((double)stored[0], (double)stored[1]);
@@ -60,6 +66,8 @@ void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch 
     }
     weight[2 * channels] = ebb_cauchy_weight(ebb_c64_mul_conj(B, P), lam, dt);
     weight[2 * channels + 1] = ebb_cauchy_weight(ebb_c64_mul_conj(P, P), lam, dt);
+    for (int64_t i = 0; i < K; i++)
+      scratch->weight[m * K + i] = (EbbCauchyWeight){(float)weight[i].alpha, (float)weight[i].beta};
   }
 }
 
@@ -134,18 +142,22 @@ static void combine(const EbbSsmNplrArgs *args, const float *restrict r, int64_t
 static void close_spectrum(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, int64_t c) {
   if (args->n % 2) return;
   double sum = 0;
-  for (int64_t m = 0; m < args->M; m++) sum += (double)scratch->weight[m * products(args) + c].beta;
+  for (int64_t m = 0; m < args->M; m++) sum += scratch->exact[m * ebb_nplr_products(args) + c].beta;
   scratch->spectrum[args->n / 2] = ebb_c32_make((float)(0.5 * sum / (double)args->n), 0);
 }
 
 static void forward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
-  int64_t channels = args->config.channels, H = args->config.H, K = products(args);
+  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_products(args);
   float *r = args->r ? args->r + h * 2 * K * args->Fp : scratch->upstream;
   ebb_nplr_poles(args, h, scratch);
   for (int64_t j = 0; j < args->Fp; j += EBB_NODES)
     (channels == 1 ? cauchy4 : cauchy6)(scratch, args->y + j, args->M, args->Fp, r + j);
+  int64_t near = ebb_nplr_find_near(args, h, scratch);
+  ebb_nplr_near_forward(args, near, scratch);
   for (int64_t c = 0; c < channels; c++) {
     combine(args, r, c, scratch->spectrum);
+    for (int64_t i = 0; i < near; i++)
+      scratch->spectrum[scratch->near[i]] = scratch->near_khat[c * args->Fp + i];
     close_spectrum(args, scratch, c);
     ebb_fft_inverse(args->fft, scratch->spectrum, scratch->row);
     memcpy(args->k + (c * H + h) * args->Lk, scratch->row, (size_t)args->Lk * sizeof(float));

@@ -1,0 +1,124 @@
+#include <string.h>
+
+#include "host/ops/ssm_nplr.h"
+
+EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, EbbLanes, DBL_MIN, LanesSum, LanesFlow, lanes)
+
+enum { MOST_PRODUCTS = 6 };
+
+/* The first node with y_j >= y, at most F. */
+static int64_t node_from(const EbbSsmNplrArgs *args, double y) {
+  if (y <= 0) return 0;
+  double j = ceil(atan(0.5 * y) * (double)args->n / 3.14159265358979323846);
+  return j < (double)args->F ? (int64_t)j : args->F;
+}
+
+int64_t ebb_nplr_find_near(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
+  double radius = EBB_NPLR_NEAR_RADIUS * exp((double)args->log_dt[h]) * args->config.rate;
+  int64_t count = 0;
+  int32_t *mark = scratch->near;
+  memset(mark, 0, (size_t)args->F * sizeof *mark);
+  for (int64_t m = 0; m < args->M; m++) {
+    EbbC64 lam = scratch->lam[m];
+    if (!(fabs(lam.re) < radius)) continue;
+    double half = sqrt(radius * radius - lam.re * lam.re), at = fabs(lam.im);
+    for (int64_t j = node_from(args, at - half), end = node_from(args, at + half); j < end; j++) mark[j] = 1;
+  }
+  for (int64_t j = 0; j < args->F; j++)
+    if (mark[j]) scratch->near[count++] = (int32_t)j;
+  return count;
+}
+
+/* y of the near nodes from i on; the last one again beyond the count. */
+static void load_nodes(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const EbbNplrScratch *scratch,
+                       EbbLanes *y) {
+  for (int lane = 0; lane < EBB_LANES; lane++)
+    (*y)[lane] = ebb_nplr_node(scratch->near[i + lane < count ? i + lane : count - 1], args->n);
+}
+
+/* All r at eight nodes. */
+typedef struct Values {
+  EbbLanes re[MOST_PRODUCTS], im[MOST_PRODUCTS];
+} Values;
+
+static void cauchy(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbLanes *y, Values *r) {
+  int64_t K = ebb_nplr_products(args);
+  LanesSum sum[MOST_PRODUCTS];
+  memset(sum, 0, sizeof sum);
+  for (int64_t m = 0; m < args->M; m++) {
+    EbbLanes p, q;
+    lanes_pair(scratch->lam[m].re, scratch->lam[m].im, y, &p, &q);
+    for (int64_t i = 0; i < K; i++) lanes_add(&sum[i], scratch->exact[m * K + i], &p, &q);
+  }
+  for (int64_t i = 0; i < K; i++) lanes_value(&sum[i], y, &r->re[i], &r->im[i]);
+}
+
+static EbbC64 lane_of(const Values *r, int64_t product, int lane) {
+  return ebb_c64_make(r->re[product][lane], r->im[product][lane]);
+}
+
+static void add_lane(Values *r, int64_t product, int lane, EbbC64 value) {
+  r->re[product][lane] += value.re;
+  r->im[product][lane] += value.im;
+}
+
+void ebb_nplr_near_forward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch) {
+  int64_t channels = args->config.channels, bq = 2 * channels;
+  for (int64_t i = 0; i < count; i += EBB_LANES) {
+    EbbLanes y;
+    Values r;
+    load_nodes(args, i, count, scratch, &y);
+    cauchy(args, scratch, &y, &r);
+    for (int64_t c = 0; c < channels; c++)
+      for (int lane = 0; lane < EBB_LANES && i + lane < count; lane++) {
+        EbbC64 khat = ebb_woodbury64(lane_of(&r, c, lane), lane_of(&r, channels + c, lane),
+                                     lane_of(&r, bq, lane), lane_of(&r, bq + 1, lane), y[lane]);
+        scratch->near_khat[c * args->Fp + i + lane] = ebb_c32_from(ebb_c64_scale(khat, 1 / (double)args->n));
+      }
+  }
+}
+
+/* Gradients of all r at eight nodes. Every node but the first counts twice, being one of a conjugate pair. */
+static void split(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const EbbNplrScratch *scratch,
+                  const EbbLanes *y, const Values *r, Values *grad) {
+  int64_t channels = args->config.channels, bq = 2 * channels, pq = bq + 1;
+  memset(grad, 0, sizeof *grad);
+  for (int64_t c = 0; c < channels; c++)
+    for (int lane = 0; lane < EBB_LANES && i + lane < count; lane++) {
+      double times = (scratch->near[i + lane] ? 2 : 1) / (double)args->n;
+      EbbC64 dkhat = ebb_c64_scale(ebb_c64_from(scratch->near_khat[c * args->Fp + i + lane]), times);
+      EbbWoodburyGrad64 one = ebb_woodbury64_grad(lane_of(r, channels + c, lane), lane_of(r, bq, lane),
+                                                  lane_of(r, pq, lane), (*y)[lane], dkhat);
+      add_lane(grad, c, lane, one.bc);
+      add_lane(grad, channels + c, lane, one.pc);
+      add_lane(grad, bq, lane, one.bq);
+      add_lane(grad, pq, lane, one.pq);
+    }
+}
+
+static void add_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbLanes *y,
+                     const Values *grad) {
+  int64_t K = ebb_nplr_products(args);
+  EbbLanes *sum = scratch->sum;
+  for (int64_t m = 0; m < args->M; m++, sum += 2 * K + 2) {
+    LanesFlow flow = {{0}, {0}, {0}, {0}};
+    EbbLanes p, q;
+    lanes_pair(scratch->lam[m].re, scratch->lam[m].im, y, &p, &q);
+    EbbLanes yp = *y * p, yq = *y * q;
+    for (int64_t i = 0; i < K; i++)
+      lanes_add_grad(&flow, scratch->exact[m * K + i], &grad->re[i], &grad->im[i], &p, &q, &yp, &yq,
+                     &sum[2 * i], &sum[2 * i + 1]);
+    lanes_pair_grad(&flow, y, &p, &q, &sum[2 * K], &sum[2 * K + 1]);
+  }
+}
+
+void ebb_nplr_near_backward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch) {
+  for (int64_t i = 0; i < count; i += EBB_LANES) {
+    EbbLanes y;
+    Values r, grad;
+    load_nodes(args, i, count, scratch, &y);
+    cauchy(args, scratch, &y, &r);
+    split(args, i, count, scratch, &y, &r, &grad);
+    add_sums(args, scratch, &y, &grad);
+  }
+}
