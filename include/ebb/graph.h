@@ -52,8 +52,12 @@ EbbDtype ebb_graph_dtype(const EbbGraph *graph, EbbValue value);
  */
 EbbStatus ebb_graph_init_params(EbbGraph *graph) EBB_MUST_CHECK;
 
-/* Plans memory and binds every argument. Errors: MEMORY names the sizes, STATE before ebb_params_place.
-   Repeated automatically by forward when ebb_params_generation has moved on. */
+/* Plans memory without taking it: ebb_graph_memory then tells what a layout needs. Errors: STATE before
+   ebb_params_place. */
+EbbStatus ebb_graph_plan(EbbGraph *graph) EBB_MUST_CHECK;
+
+/* Plans memory, takes it and binds every argument. Errors: MEMORY names the sizes, STATE before
+   ebb_params_place. Repeated automatically by forward when ebb_params_generation has moved on. */
 EbbStatus ebb_graph_layout(EbbGraph *graph) EBB_MUST_CHECK;
 
 /* Copies a whole value between host and device. Inputs before forward; outputs after. Errors: STATE before
@@ -73,7 +77,7 @@ EbbStatus ebb_graph_backward(EbbGraph *graph, const EbbRun *run) EBB_MUST_CHECK;
    element and value. OK where there is none. */
 EbbStatus ebb_graph_find_nonfinite(EbbGraph *graph, const EbbRun *run) EBB_MUST_CHECK;
 
-/* Bytes by purpose, after layout. */
+/* Bytes by purpose, after plan or layout. */
 typedef struct EbbMemoryPlan {
   int64_t inputs, values_and_saved, scratch, tables, total;
   int64_t values_unshared; /* what activations would take without sharing */

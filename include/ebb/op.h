@@ -44,8 +44,7 @@ typedef struct EbbOp {
   EbbStatus (*prepare)(EbbPrepare *prepare, const void *config);
 } EbbOp;
 
-/* ---- for setup functions
- * -------------------------------------------------------------------------------------- */
+/* ---- for setup functions ---- */
 
 int ebb_setup_inputs(const EbbSetup *setup);
 /* Shape of input i; i < ebb_setup_inputs. */
@@ -96,8 +95,7 @@ EbbStatus ebb_setup_fft(EbbSetup *setup, int64_t n, const EbbFft **fft) EBB_MUST
 EbbStatus ebb_setup_table(EbbSetup *setup, size_t bytes, void (*fill)(const void *context, void *host),
                           const void *context, void *memory) EBB_MUST_CHECK;
 
-/* ---- for init and prepare functions
- * ----------------------------------------------------------------------------- */
+/* ---- for init and prepare functions ---- */
 
 const char *ebb_prepare_where(const EbbPrepare *prepare);
 EbbShape ebb_prepare_shape(const EbbPrepare *prepare, int input);
@@ -110,8 +108,7 @@ EbbStatus ebb_prepare_write(EbbPrepare *prepare, const char *name, const float *
 /* Call after changing a buffer that sizes depend on. */
 void ebb_prepare_bump(EbbPrepare *prepare);
 
-/* ---- registry
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- registry ---- */
 
 #define EBB_OP(name)                                                                                         \
   extern const EbbOp ebb_##name##_op;                                                                        \

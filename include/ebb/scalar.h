@@ -21,7 +21,7 @@ EBB_INLINE float ebb_expf(float x) {
 #else
   const float log2e = 1.44269504088896341f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   const float round_magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to nearest integer */
-  float c = x > -87.0f ? x : -87.0f; /* NaN too: it has no integer */
+  float c = x > -87.0f ? x : -87.0f;     /* NaN too: it has no integer */
   c = c > 88.0f ? 88.0f : c;
   float n = (c * log2e + round_magic) - round_magic;
   float r = c - n * ln2_high;
@@ -90,6 +90,11 @@ EBB_INLINE float ebb_gelu(float x) { return 0.5f * x * (1.0f + ebb_erff(x * 0.70
 EBB_INLINE float ebb_gelu_grad(float x) {
   return 0.5f * (1.0f + ebb_erff(x * 0.70710678118654752f)) +
          x * 0.39894228040143268f * ebb_expf(-0.5f * x * x);
+}
+
+/* "NaN", "infinity" or "-infinity", for sentences about values that are not finite. */
+EBB_INLINE const char *ebb_nonfinite_name(double x) {
+  return x > 0 ? "infinity" : x < 0 ? "-infinity" : "NaN";
 }
 
 #endif

@@ -139,7 +139,7 @@ static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *grap
   EBB_TRY(ebb_params_place(params, (uint64_t)ebb_config_integer(config, "train.seed")));
   print_params(config, params);
   EBB_TRY(ebb_graph_init_params(graph));
-  EBB_TRY(ebb_graph_layout(graph));
+  EBB_TRY(ebb_graph_plan(graph));
   print_memory(graph, params);
   return EBB_OK;
 }

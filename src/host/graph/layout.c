@@ -128,7 +128,7 @@ static EbbStatus allocate(EbbGraph *graph) {
   return EBB_OK;
 }
 
-EbbStatus ebb_graph_layout(EbbGraph *graph) {
+EbbStatus ebb_graph_plan(EbbGraph *graph) {
   if (!ebb_params_placed(graph->params))
     return ebb_fail(EBB_STATE, "a graph is laid out after its parameters are placed");
   graph->laid_out = false;
@@ -136,7 +136,11 @@ EbbStatus ebb_graph_layout(EbbGraph *graph) {
   for (int i = 0; i < graph->n_nodes; i++) EBB_TRY(ebb_graph_run_setup(graph, i, SETUP_MEASURE, 0));
   find_active_nodes(graph);
   find_lifetimes(graph);
-  EBB_TRY(plan_memory(graph));
+  return plan_memory(graph);
+}
+
+EbbStatus ebb_graph_layout(EbbGraph *graph) {
+  EBB_TRY(ebb_graph_plan(graph));
   EBB_TRY(allocate(graph));
   int64_t tables = 0;
   for (int i = 0; i < graph->n_nodes; i++) {

@@ -89,8 +89,9 @@ static EbbStatus check_finite(EbbGraph *graph, const Node *node, const Value *va
   EbbStatus status = ebb_device_read(graph->device, host, value->value, (size_t)size * sizeof *host);
   for (int64_t i = 0; status == EBB_OK && i < size; i++)
     if (!isfinite(host[i]))
-      status = ebb_fail(EBB_NUMERIC, "%s: output %d is %g at element %lld of %lld", node->where,
-                        value->output_slot, (double)host[i], (long long)i, (long long)size);
+      status =
+          ebb_fail(EBB_NUMERIC, "%s: output %d is %s at element %lld of %lld", node->where,
+                   value->output_slot, ebb_nonfinite_name((double)host[i]), (long long)i, (long long)size);
   free(host);
   return status;
 }

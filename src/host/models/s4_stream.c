@@ -22,9 +22,7 @@ struct EbbS4Stream {
   float *frame;          /* (H) */
 };
 
-/* ---- create
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- create ---- */
 
 static EbbStatus check_causal(const char *scope, const EbbS4Layer *layer) {
   if (layer->liquid == EBB_LIQUID_POLYB || layer->liquid == EBB_LIQUID_KB)
@@ -138,9 +136,7 @@ void ebb_s4_stream_destroy(EbbS4Stream *s) {
   free(s);
 }
 
-/* ---- step
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- step ---- */
 
 static float project(const EbbS4Stream *s, const float *x, int64_t o) {
   float sum = s->bias[o];
@@ -170,9 +166,7 @@ EbbStatus ebb_s4_stream_step(EbbS4Stream *s, const float *u, float *y) {
   return EBB_OK;
 }
 
-/* ---- state
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- state ---- */
 
 size_t ebb_s4_stream_size(const EbbS4Stream *s) {
   return (size_t)(s->B * s->state_doubles) * sizeof *s->state;

@@ -29,9 +29,7 @@ struct EbbStream {
   float *x, *u, *y; /* (B, d_model) */
 };
 
-/* ---- weights
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- weights ---- */
 
 static EbbStatus read(const EbbParams *params, const char *scope, const char *name, int64_t size,
                       float **out) {
@@ -129,9 +127,7 @@ void ebb_stream_destroy(EbbStream *s) {
   free(s);
 }
 
-/* ---- one step
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- one step ---- */
 
 /* y = W x + b for one row, W (outputs, inputs). */
 static void affine_row(const Affine *a, const float *x, int64_t inputs, int64_t outputs, float *y) {
@@ -230,9 +226,7 @@ EbbStatus ebb_stream_step(EbbStream *s, const void *input, float *logits) {
   return EBB_OK;
 }
 
-/* ---- state
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- state ---- */
 
 static size_t pooled_bytes(const EbbStream *s) {
   return (size_t)(s->B * s->model.d_model) * sizeof *s->pooled;

@@ -58,8 +58,7 @@ int ebb_params_find(const EbbParams *params, const char *name) {
   return -1;
 }
 
-/* ---- declaration
- * --------------------------------------------------------------------------------------------------- */
+/* ---- declaration ---- */
 
 static bool same_group(const EbbParamGroup *group, const EbbParamSpec *spec) {
   return group->own_lr == spec->own_lr && group->own_decay == spec->own_decay &&
@@ -137,8 +136,7 @@ EbbStatus ebb_params_declare(EbbParams *params, const char *scope, const EbbPara
   return status;
 }
 
-/* ---- placement
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- placement ---- */
 
 static int64_t lines(int64_t floats) { return (floats + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS; }
 
@@ -213,9 +211,7 @@ EbbStatus ebb_params_place(EbbParams *params, uint64_t seed) {
   return draw_all(params);
 }
 
-/* ---- access
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- access ---- */
 
 static float *in_flat(const EbbParams *params, int index, EbbFlat which) {
   const EbbParam *param = &params->param[index];

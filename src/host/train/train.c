@@ -7,6 +7,7 @@
 #include "ebb/file.h"
 #include "ebb/metrics.h"
 #include "ebb/optim.h"
+#include "ebb/scalar.h"
 #include "ebb/schedule.h"
 #include "host/train/experiment.h"
 
@@ -38,9 +39,7 @@ static bool finished(const Training *t) {
   return t->state.epoch >= t->max_epochs || (t->max_steps > 0 && t->state.step >= t->max_steps);
 }
 
-/* ---- checkpoints
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- checkpoints ---- */
 
 static void path_in(const Training *t, const char *name, char path[PATH_BYTES]) {
   snprintf(path, PATH_BYTES, "%s/%s", t->folder, name);
@@ -79,9 +78,7 @@ static EbbStatus restore(Training *t) {
   return EBB_OK;
 }
 
-/* ---- one step
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- one step ---- */
 
 /* Repeats the forward pass node by node to name the node that made the first NaN or infinity. */
 static EbbStatus explain_loss(Training *t, Recorded *recorded, const EbbRun *run, double loss) {
@@ -89,10 +86,10 @@ static EbbStatus explain_loss(Training *t, Recorded *recorded, const EbbRun *run
   char where[1024];
   snprintf(where, sizeof where, "%s", found == EBB_OK ? "no node in a repeated forward pass" : ebb_error());
   return ebb_fail(EBB_NUMERIC,
-                  "the loss is %g at step %lld (epoch %lld, batch %lld); first: %s. The last checkpoint is "
+                  "the loss is %s at step %lld (epoch %lld, batch %lld); first: %s. The last checkpoint is "
                   "kept; try a smaller learning rate or trainer.gradient_clip_val",
-                  loss, (long long)t->state.step, (long long)t->state.epoch, (long long)t->state.batch,
-                  where);
+                  ebb_nonfinite_name(loss), (long long)t->state.step, (long long)t->state.epoch,
+                  (long long)t->state.batch, where);
 }
 
 static EbbStatus explain_gradient(const Training *t) {
@@ -147,9 +144,7 @@ static EbbStatus micro_step(Training *t) {
   return completes_step(t, t->state.batch) ? update(t) : EBB_OK;
 }
 
-/* ---- reporting
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- reporting ---- */
 
 static const char *score_name(const Training *t) { return t->classes ? "accuracy" : "rmse"; }
 static const char *short_score_name(const Training *t) { return t->classes ? "acc" : "rmse"; }
@@ -164,14 +159,12 @@ static void tell_batch(const Training *t) {
 }
 
 static EbbStatus log_step(Training *t) {
-  double lr = t->adamw.lr * ebb_schedule_factor(&t->schedule, t->state.step, t->state.epoch, &t->plateau);
+  double lr = t->adamw.lr * ebb_schedule_factor(&t->schedule, t->state.step - 1, t->state.epoch, &t->plateau);
   const EbbMetric metrics[] = {{"train/batch_loss", t->epoch.last_loss}, {"train/lr", lr}};
   return ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2);
 }
 
-/* ---- epochs
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- epochs ---- */
 
 static EbbStatus after_update(Training *t) {
   bool last_of_epoch = t->state.batch == t->batches;
@@ -215,7 +208,7 @@ static double monitored(const Training *t, const EbbScores *scores) {
   }
 }
 
-static EbbStatus validate(Training *t, char *line, size_t size) {
+static EbbStatus validate(Training *t, int64_t epoch, char *line, size_t size) {
   EbbScores scores;
   EbbWatcher patient = *t->watcher; /* a stop waits for the epoch's checkpoint */
   patient.stop = NULL;
@@ -223,7 +216,7 @@ static EbbStatus validate(Training *t, char *line, size_t size) {
   char score[32];
   snprintf(score, sizeof score, "val/%s", score_name(t));
   const EbbMetric metrics[] = {{"val/loss", scores.loss}, {score, scores.score}};
-  EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
+  EBB_TRY(ebb_metrics_write(t->log, t->state.step, epoch, metrics, 2));
   double value = monitored(t, &scores);
   ebb_plateau_update(&t->schedule, &t->plateau, value);
   bool best = t->state.best_epoch < 0 || value > t->state.best_score;
@@ -231,8 +224,18 @@ static EbbStatus validate(Training *t, char *line, size_t size) {
   snprintf(line + used, size - used, "   val loss %.4f %s %.4f%s", scores.loss, short_score_name(t),
            scores.score, best ? "  best" : "");
   if (!best) return EBB_OK;
-  t->state.best_score = value, t->state.best_epoch = t->state.epoch;
+  t->state.best_score = value, t->state.best_epoch = epoch;
   return save(t, "best.safetensors");
+}
+
+/* A run that max_steps ends inside an epoch keeps its place there, so that it can go on with more steps. */
+static EbbStatus close_epoch(Training *t) {
+  if (t->state.batch < t->batches) return EBB_OK;
+  if (t->swa_start >= 0 && t->state.epoch >= t->swa_start)
+    EBB_TRY(averages_after_epoch(&t->experiment->averages));
+  t->epoch = (EbbTotals){0};
+  t->state.epoch++, t->state.batch = 0;
+  return EBB_OK;
 }
 
 static EbbStatus end_epoch(Training *t) {
@@ -245,14 +248,11 @@ static EbbStatus end_epoch(Training *t) {
   snprintf(score, sizeof score, "train/%s", score_name(t));
   const EbbMetric metrics[] = {{"train/loss", train.loss}, {score, train.score}};
   EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
-  if (t->swa_start >= 0 && t->state.epoch >= t->swa_start)
-    EBB_TRY(averages_after_epoch(&t->experiment->averages));
-  t->epoch = (EbbTotals){0};
-  bool last = t->state.epoch + 1 == t->max_epochs || (t->max_steps > 0 && t->state.step >= t->max_steps);
+  const int64_t epoch = t->state.epoch;
+  EBB_TRY(close_epoch(t));
   bool has_validation = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0;
-  if (has_validation && ((t->state.epoch + 1) % t->validate_every == 0 || last))
-    EBB_TRY(validate(t, line, sizeof line));
-  t->state.epoch++, t->state.batch = 0;
+  if (has_validation && ((epoch + 1) % t->validate_every == 0 || finished(t)))
+    EBB_TRY(validate(t, epoch, line, sizeof line));
   EBB_TRY(save(t, "last.safetensors"));
   if (t->watcher->line) t->watcher->line(t->watcher->context, line);
   return EBB_OK;
@@ -267,9 +267,7 @@ static EbbStatus run_all(Training *t) {
   return EBB_OK;
 }
 
-/* ---- begin and end
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- begin and end ---- */
 
 static int64_t integer_or(const EbbConfig *config, const char *key, int64_t otherwise) {
   return ebb_config_is_null(config, key) ? otherwise : ebb_config_integer(config, key);

@@ -100,9 +100,7 @@ EbbStatus verify_s4_layer(Case *c) {
   return status;
 }
 
-/* ---- step
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- step ---- */
 
 /* u (B, H, L) sample by sample through the stream; the frames in between are (B, H). */
 static EbbStatus step_through(EbbS4Stream *stream, const float *u, float *y, float *frames, int64_t B,
