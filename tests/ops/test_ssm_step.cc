@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "ebb/ops/s4_scan.h"
+#include "support/node_run.h"
 #include "support/ssm_bench.h"
 
 using namespace ebb_test;
@@ -115,6 +117,56 @@ TEST_P(Step, OtherDiscretisationsAndRates) {
     EbbSsmStepConfig step{config, diagonal, EBB_STEP_PLAIN, 1, 0};
     Doubles u = wave(4 * 16);
     EXPECT_LT(relative_error(run(step, params.view(), u, 16), series(bench, u, 4, 16, 1)), 1e-5) << int(disc);
+  }
+}
+
+// Internal lengths even, odd and 1, poles next to the axis.
+TEST(StepRecovery, KernelOfTheRecurrenceIsThatOfTheConvolution) {
+  for (EbbSsmMeasure measure : {EBB_SSM_LEGS, EBB_SSM_FOURIER, EBB_SSM_LAGT, EBB_SSM_DIAG_LIN})
+    for (int64_t L : {1, 2, 63, 200}) {
+      EbbSsmConfig config = ssm_config(false);
+      config.measure = measure, config.N = 20, config.length = config.l_max = L;
+      SsmBench bench(false, config, 2, false);
+      bench.forward();
+      Params params(bench, config, false);
+      Doubles impulse(size_t(4 * L));
+      for (size_t h = 0; h < 4; h++) impulse[h * size_t(L)] = 1;
+      EbbSsmStepConfig step{config, false, EBB_STEP_PLAIN, 1, 0};
+      EXPECT_LT(relative_error(run(step, params.view(), impulse, size_t(L)), bench.k), 3e-6)
+          << "measure " << int(measure) << " L " << L;
+    }
+}
+
+// No damping at all, and a whole number of turns in n steps: 1 is an eigenvalue of Abar^n.
+TEST(StepErrors, SingularTransform) {
+  EbbSsmConfig config = ssm_config(false);
+  config.H = config.n_ssm = 1, config.N = 2, config.real_type = EBB_SSM_NONE;
+  const float C[] = {1, 0}, zero[] = {0, 0}, log_dt[] = {0}, w[] = {0}, one[] = {1, 0};
+  EbbSsmStepParams params{C, log_dt, one, w, w, zero, nullptr, 8};
+  EbbSsmStepConfig step_config{config, false, EBB_STEP_PLAIN, 1, 0};
+  EbbSsmStep *step = nullptr;
+  EXPECT_EQ(ebb_ssm_step_create(&step_config, &params, &step), EBB_NUMERIC);
+  EXPECT_NE(std::string(ebb_error()).find("channel 0"), std::string::npos) << ebb_error();
+}
+
+// The bound of the scan, against the op.
+TEST(StepScan, BoundedEqualsTheOp) {
+  for (double bound : {0.0, 0.9, 0.999}) {
+    EbbS4ScanConfig config{};
+    config.ssm = ssm_config(true);
+    config.ssm.H = 3, config.ssm.n_ssm = 3, config.ssm.N = 10, config.ssm.length = 50,
+    config.ssm.dt_max = 0.5;
+    config.contraction = bound;
+    std::vector<float> u;
+    for (double v : wave(3 * 50)) u.push_back(float(2 * v));
+    NodeRun op("s4_scan", config, {{{1, 3, 50}, u}});
+    std::vector<float> C = op.get("kernel.C"), log_dt = op.get("kernel.log_dt"), B = op.get("kernel.B"),
+                       x = op.get("kernel.inv_w_real"), im = op.get("kernel.w_imag");
+    EbbSsmStepParams params{C.data(), log_dt.data(), B.data(), x.data(), im.data(), nullptr, nullptr, 0};
+    EbbSsmStepConfig step{config.ssm, true, EBB_STEP_SCAN, 1, bound};
+    std::vector<float> want = op.forward(false);
+    Doubles y = run(step, params, Doubles(u.begin(), u.end()), 50);
+    EXPECT_LT(relative_error(y, Doubles(want.begin(), want.end())), 1e-5) << bound;
   }
 }
 

@@ -61,6 +61,7 @@ typedef struct EbbSsmConfig {
   int64_t H;        /* channels of the model */
   int64_t N;        /* state size d_state >= 2; M = N / 2 modes are stored */
   int64_t n_ssm;    /* copies of w, B, P; divides H; 0: H */
+  int64_t rank;     /* columns of P: 1 or 2 (measure legt needs 2); 0: 1 */
   int64_t channels; /* kernels a channel: 1, or 2 if bidirectional */
   int64_t length;   /* L of this graph's sequences */
   int64_t l_max;    /* longest kernel; 0: null, as long as the sequences */
@@ -80,6 +81,7 @@ EBB_INLINE int64_t ebb_ssm_modes(const EbbSsmConfig *config) { return config->N 
 EBB_INLINE int64_t ebb_ssm_copies(const EbbSsmConfig *config) {
   return config->n_ssm ? config->n_ssm : config->H;
 }
+EBB_INLINE int64_t ebb_ssm_rank(const EbbSsmConfig *config) { return config->rank ? config->rank : 1; }
 /* Lk = min(L, round(l_max / rate)). */
 EBB_INLINE int64_t ebb_ssm_kernel_length(const EbbSsmConfig *config) {
   if (!config->l_max) return config->length;

@@ -130,6 +130,18 @@ EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, float, FLT_MIN, EbbCauchySum, EbbCau
     return grad;                                                                                             \
   }
 
+/* (I + R)^-1 x for a rank-2 R, rows behind each other. */
+#define EBB_SOLVE2(C, c, name)                                                                               \
+  EBB_INLINE void name(const C r[4], const C x[2], C out[2]) {                                               \
+    C a = c##_make(1 + r[0].re, r[0].im), d = c##_make(1 + r[3].re, r[3].im);                                \
+    C inverse = c##_inv(c##_sub(c##_mul(a, d), c##_mul(r[1], r[2])));                                        \
+    out[0] = c##_mul(c##_sub(c##_mul(d, x[0]), c##_mul(r[1], x[1])), inverse);                               \
+    out[1] = c##_mul(c##_sub(c##_mul(a, x[1]), c##_mul(r[2], x[0])), inverse);                               \
+  }
+
+EBB_SOLVE2(EbbC32, ebb_c32, ebb_woodbury_solve)
+EBB_SOLVE2(EbbC64, ebb_c64, ebb_woodbury64_solve)
+
 EBB_WOODBURY_FORMULAS(EbbC32, float, ebb_c32, EbbWoodburyGrad, ebb_woodbury)
 EBB_WOODBURY_FORMULAS(EbbC64, double, ebb_c64, EbbWoodburyGrad64, ebb_woodbury64)
 
@@ -151,7 +163,13 @@ EBB_INLINE EbbC64 ebb_dplr_inverse(EbbC64 w, double dt) {
 }
 EBB_INLINE double ebb_dplr_kappa(double dt, double g) { return dt / (1 + 0.5 * dt * g); }
 
-/* Channel h's copy of the shared parameters, in double. */
+/* Column i of P in channel h's copy, in double. */
+EBB_INLINE EbbC64 ebb_ssm_nplr_P(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int64_t i) {
+  int64_t copies = ebb_ssm_copies(&args->config), at = 2 * ((i * copies + h % copies) * args->M + m);
+  return ebb_c64_make((double)args->P[at], (double)args->P[at + 1]);
+}
+
+/* Channel h's copy of the shared parameters, in double; P its first column. */
 EBB_INLINE void ebb_ssm_nplr_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, EbbC64 *w, EbbC64 *B,
                                   EbbC64 *P) {
   int64_t i = h % ebb_ssm_copies(&args->config) * args->M + m;

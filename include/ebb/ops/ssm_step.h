@@ -35,7 +35,7 @@ typedef struct EbbSsmStepParams {
 
 typedef struct EbbSsmStep EbbSsmStep;
 
-/* Discretises every channel and undoes the transform of C: C = C~ (I - Abar^n)^-1, solved in double.
+/* Discretises every channel and undoes the transform of C: C = C~ (I - Abar^n)^-1, in double.
    Errors: UNSUPPORTED (bidirectional layers look ahead; SCAN needs diagonal), INVALID, NUMERIC (I - Abar^n is
    singular, with the channel), MEMORY. */
 EbbStatus ebb_ssm_step_create(const EbbSsmStepConfig *config, const EbbSsmStepParams *params,

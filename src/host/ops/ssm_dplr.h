@@ -35,6 +35,10 @@ void ebb_dplr_step(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbL
 EbbStatus ebb_dplr_transform(const EbbSsmNplrArgs *args, int64_t length, double sign,
                              float *C) EBB_MUST_CHECK;
 
+/* The inverse for one kernel a channel: C := C (I - Abar^n)^-1, C (H,M). Reads of args as above. Errors:
+   NUMERIC (I - Abar^n is singular, with the channel), MEMORY. */
+EbbStatus ebb_dplr_untransform(const EbbSsmNplrArgs *args, int64_t n, EbbC64 *C) EBB_MUST_CHECK;
+
 /* Bytes of scratch a thread for the readout kernel and its gradient; 64-byte aligned. */
 size_t ebb_dplr_readout_bytes(int64_t M, int64_t Lk);
 

@@ -1,9 +1,6 @@
 #include "ebb/ops/ssm_step.h"
 
-#include <cblas.h>
-#include <lapacke.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ebb/ops/ssm_diag.h"
 #include "host/ops/ssm_dplr.h"
@@ -117,22 +114,14 @@ static void make_diagonal(const EbbSsmStep *step, const EbbSsmStepConfig *config
 
 static EbbC64 lane_of(EbbLanes2 z, int lane) { return ebb_c64_make(z.re[lane], z.im[lane]); }
 
-static EbbStatus make_low_rank(const EbbSsmStep *step, const EbbSsmStepConfig *config,
-                               const EbbSsmStepParams *params) {
-  EbbSsmNplrArgs args = {.config = config->ssm,
-                         .M = step->M,
-                         .log_dt = params->log_dt,
-                         .B = params->B,
-                         .P = params->P,
-                         .inv_w_real = params->inv_w_real,
-                         .w_imag = params->w_imag};
+static EbbStatus make_low_rank(const EbbSsmStep *step, const EbbSsmNplrArgs *args) {
   int64_t M = step->M;
   EbbLanes2 *memory = aligned_alloc(64, (size_t)(4 * M) * sizeof *memory);
   if (!memory) return ebb_fail(EBB_MEMORY, "no memory for a step of %lld modes", (long long)M);
   EbbDplrLanes lanes = {M, memory, memory + M, memory + 2 * M, memory + 3 * M};
   for (int64_t h = 0; h < step->H; h++) {
     int lane = (int)(h % EBB_LANES);
-    if (lane == 0) ebb_dplr_lanes(&args, h, &lanes);
+    if (lane == 0) ebb_dplr_lanes(args, h, &lanes);
     for (int64_t m = 0; m < M; m++) {
       EbbC64 q = lane_of(lanes.q[m], lane);
       put(step, step->a, h, m, lane_of(lanes.a[m], lane));
@@ -145,56 +134,17 @@ static EbbStatus make_low_rank(const EbbSsmStep *step, const EbbSsmStepConfig *c
   return EBB_OK;
 }
 
-/* power := Abar^n as a real (2M, 2M) matrix over real and imaginary parts, by repeated squaring. work has
-   room for two more of them. */
-static void matrix_power(const EbbSsmStep *step, int64_t h, int64_t n, double *power, double *work) {
-  int64_t size = 2 * step->M, area = size * size;
-  double *base = work, *product = work + area;
-  memset(base, 0, (size_t)(2 * area) * sizeof *base);
-  for (int64_t i = 0; i < size; i++) { /* column-major: row i of memory is the image of unit vector i */
-    base[i * size + i] = 1;
-    advance(step, h, 0, base + i * size);
-  }
-  bool first = true;
-  for (int64_t rest = n; rest > 0; rest /= 2) {
-    if (rest % 2 && first) memcpy(power, base, (size_t)area * sizeof *power);
-    if (rest % 2 && !first) {
-      cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)size, (int)size, (int)size, 1, base,
-                  (int)size, power, (int)size, 0, product, (int)size);
-      memcpy(power, product, (size_t)area * sizeof *power);
-    }
-    first = first && rest % 2 == 0;
-    if (rest == 1) break;
-    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)size, (int)size, (int)size, 1, base,
-                (int)size, base, (int)size, 0, product, (int)size);
-    memcpy(base, product, (size_t)area * sizeof *base);
-  }
-}
-
-/* Row c := c (I - Abar^n)^-1 for every channel. */
-static EbbStatus untransform(const EbbSsmStep *step, int64_t n, double *memory, lapack_int *pivots) {
-  int64_t size = 2 * step->M, area = size * size;
-  for (int64_t h = 0; h < step->H; h++) {
-    matrix_power(step, h, n, memory, memory + area);
-    for (int64_t i = 0; i < area; i++) memory[i] = (i % (size + 1) == 0) - memory[i];
-    /* Read by rows, the column-major matrix is its transpose, which is what multiplies a column c. */
-    lapack_int info = LAPACKE_dgesv(LAPACK_ROW_MAJOR, (lapack_int)size, 1, memory, (lapack_int)size, pivots,
-                                    step->c + h * size, 1);
-    if (info)
-      return ebb_fail(EBB_NUMERIC, "channel %lld: I - Abar^%lld is singular, so its C cannot be recovered",
-                      (long long)h, (long long)n);
-  }
-  return EBB_OK;
-}
-
-static EbbStatus recover_C(const EbbSsmStep *step, int64_t n) {
-  size_t size = 2 * (size_t)step->M;
-  double *memory = malloc(3 * size * size * sizeof *memory);
-  lapack_int *pivots = malloc(size * sizeof *pivots);
-  EbbStatus status = memory && pivots ? untransform(step, n, memory, pivots)
-                                      : ebb_fail(EBB_MEMORY, "no memory for matrices of %zu rows", size);
-  free(memory);
-  free(pivots);
+/* C~ as stored, made into C. */
+static EbbStatus recover_C(const EbbSsmStep *step, const EbbSsmNplrArgs *args, int64_t n,
+                           const float *stored) {
+  int64_t M = step->M, count = step->H * M;
+  EbbC64 *C = malloc((size_t)count * sizeof *C);
+  if (!C) return ebb_fail(EBB_MEMORY, "no memory for %lld values of C", (long long)count);
+  for (int64_t i = 0; i < count; i++) C[i] = ebb_c64_make((double)stored[2 * i], (double)stored[2 * i + 1]);
+  EbbStatus status = ebb_dplr_untransform(args, n, C);
+  for (int64_t i = 0; i < count; i++)
+    put(step, step->c, i / M, i % M, ebb_c64_make(2 * C[i].re, -2 * C[i].im));
+  free(C);
   return status;
 }
 
@@ -219,9 +169,16 @@ static EbbStatus fill(const EbbSsmStep *step, const EbbSsmStepConfig *config,
     make_diagonal(step, config, params);
     return EBB_OK;
   }
-  EBB_TRY(make_low_rank(step, config, params));
+  EbbSsmNplrArgs args = {.config = config->ssm,
+                         .M = step->M,
+                         .log_dt = params->log_dt,
+                         .B = params->B,
+                         .P = params->P,
+                         .inv_w_real = params->inv_w_real,
+                         .w_imag = params->w_imag};
+  EBB_TRY(make_low_rank(step, &args));
   int64_t n = (int64_t)nearbyint(params->L / config->ssm.rate);
-  return n > 0 ? recover_C(step, n) : EBB_OK;
+  return n > 0 ? recover_C(step, &args, n, params->C) : EBB_OK;
 }
 
 EbbStatus ebb_ssm_step_create(const EbbSsmStepConfig *config, const EbbSsmStepParams *params,
