@@ -290,21 +290,24 @@ class S4(nn.Module):
             "scan": lambda: self.scan(u),
         }[self.liquid]()
 
-    def forward(self, u, mask=None):
-        if mask is not None:
-            u = u * mask
+    def mix(self, u, k):
+        """Everything between the kernel and the output layer."""
         if self.liquid in ("series", "scan"):
-            y = self.liquid_term(u, self.kernels(u.shape[-1]) if self.liquid == "series" else None)
+            y = self.liquid_term(u, k)
         else:
-            k = self.kernels(u.shape[-1])
             y = self.convolution(u, k)
             if self.liquid != "null":
                 y = y + self.liquid_term(u, k)
         if self.D is not None:
             y = y + self.D[0, :, None] * u
+        return y if self.linear else self.dropout(F.gelu(y))
+
+    def forward(self, u, mask=None):
+        if mask is not None:
+            u = u * mask
+        y = self.mix(u, None if self.liquid == "scan" else self.kernels(u.shape[-1]))
         if self.linear:
             return y
-        y = self.dropout(F.gelu(y))
         weight, bias = self.output_linear.weight, self.output_linear.bias
         y = torch.baddbmm(
             bias[:, None], weight.expand(len(y), -1, -1), y

@@ -41,6 +41,7 @@ class Shape:
     dropout: float = 0.0
     decode: str = "pool"
     lengths: bool = False
+    mix_batch: int = 1 << 30  # of the mixing part alone, at most
     lr: float = 0.002
     lr_system: float = 0.0009
     weight_decay: float = 0.03
@@ -49,23 +50,29 @@ class Shape:
 SHAPES = {
     "listops": Shape(12, 128, 7, 2048, 9, 10, 18, (0.002, 0.2), dropout=0.01, lengths=True),
     "imdb": Shape(8, 128, 7, 4096, 4, 2, 135, (0.002, 0.2), dropout=0.1, lengths=True),
-    "cifar": Shape(50, 512, 512, 1024, 6, 10, 0, (0.002, 0.2), "layer", False, True, 0.1),
+    "cifar": Shape(50, 512, 512, 1024, 6, 10, 0, (0.002, 0.2), "layer", False, True, 0.1, mix_batch=10),
     "pathfinder": Shape(4, 256, 64, 1024, 6, 2, 0, (0.001, 0.1), decode="last"),
-    "small": Shape(32, 64, 16, 128, 4, 10, 18, (0.001, 0.1), lengths=True),
+    "small": Shape(32, 64, 16, 256, 3, 10, 18, (0.001, 0.1), lengths=True),
 }
 
 
-def kind_of(options):
-    """The liquid kind as benchmark names have it: null, polyb, polyb3 (degree 3), ..."""
+def config_label(options, *overrides):
+    """The configuration as benchmark names have it: listops, listops_diag, listops_b4_l1 (batch, layers), ..."""
+    label = options.config
+    if options.mode == "diag" and options.liquid != "scan":
+        label += "_diag"
+    for name in overrides:
+        number = getattr(options, name)
+        if number not in (None, getattr(SHAPES[options.config], name)):
+            label += f"_{name[0]}{number}"
+    return label
+
+
+def liquid_label(options):
+    """null, polyb, polyb3 (degree 3), ..."""
     return options.liquid + (
         "" if options.liquid in ("null", "scan") or options.degree == 2 else str(options.degree)
     )
-
-
-def benchmark_name(part, options, last):
-    """part/CONFIG/last; the diagonal mode, where it is a choice, shows in the part."""
-    suffix = "_diag" if options.mode == "diag" and options.liquid != "scan" else ""
-    return f"{part}{suffix}/{options.config}/{last}"
 
 
 def build_layer(shape, options):
@@ -115,20 +122,19 @@ def forward_and_backward(forward, options):
 
 
 def time_layer(shape, options):
-    """The parts of one layer, each on its own."""
-    layer = build_layer(shape, options).to(options.device)
-    u = torch.randn(shape.batch, shape.channels, shape.length, device=options.device, requires_grad=True)
+    """One layer's kernel, and its mixing of the sequence: convolution, D skip, liquid term, GELU, dropout."""
+    layer = build_layer(replace(shape, dropout=0.1), options).to(options.device)
+    batch = options.batch or min(shape.batch, shape.mix_batch)
+    u = torch.randn(batch, shape.channels, shape.length, device=options.device, requires_grad=True)
     parts, k = {}, None
     if options.liquid != "scan":
         k = layer.kernels(shape.length).detach().requires_grad_()
-        name = "kernel_series" if options.liquid == "series" else "kernel"
-        parts[name] = lambda: layer.kernels(shape.length)
-    if options.liquid not in ("series", "scan"):
-        parts["conv"] = lambda: layer.convolution(u, k)
-    if options.liquid != "null":
-        parts[f"liquid_{kind_of(options)}"] = lambda: layer.liquid_term(u, k)
+        suffix = "_series" if options.liquid == "series" else ""
+        parts[f"kernel/{config_label(options)}{suffix}"] = lambda: layer.kernels(shape.length)
+    kind = {"null": "none", "scan": "scan"}.get(options.liquid, options.liquid + str(options.degree))
+    parts[f"conv/{config_label(options, 'batch')}/{kind}"] = lambda: layer.mix(u, k)
     return {
-        benchmark_name(part, options, pass_name): ms
+        f"{part}/{pass_name}": ms
         for part, forward in parts.items()
         for pass_name, ms in forward_and_backward(forward, options).items()
     }
@@ -148,34 +154,52 @@ def time_step(shape, options):
         F.cross_entropy(model(x, lengths), target).backward()
         adamw.step()
 
-    return {benchmark_name("train_step", options, kind_of(options)): median_ms(step, options)}
+    return {
+        f"train_step/{config_label(options, 'batch', 'layers')}/{liquid_label(options)}": median_ms(
+            step, options
+        )
+    }
 
 
 def ebb_times(names, options):
-    """Times in ms of the binary's Google Benchmark cases of these names, those that it has."""
-    pattern = "^(" + "|".join(names) + ")(/|$)"
+    """Times in ms of the Google Benchmark cases of these names, those that the binaries have."""
     environment = os.environ | {
         "OMP_NUM_THREADS": str(options.threads),
         "OPENBLAS_NUM_THREADS": str(options.threads),
     }
-    command = [options.ebb, "--benchmark_format=json", f"--benchmark_filter={pattern}"]
-    if options.repeat > 1:
-        command += [f"--benchmark_repetitions={options.repeat}"]
-    try:
-        result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    except OSError as error:
-        sys.exit(
-            f"torch_s4.py: cannot run {options.ebb}: {error.strerror}; build it first (target bench_step)"
-        )
-    if result.returncode != 0 or not result.stdout.strip():
-        sys.exit(f"torch_s4.py: {' '.join(command)} failed with status {result.returncode}")
-    scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+    for variable, value in (("EBB_BENCH_BATCH", options.batch), ("EBB_BENCH_LAYERS", options.layers)):
+        if value:
+            environment[variable] = str(value)
     times = {}
-    for row in json.loads(result.stdout)["benchmarks"]:
-        name = next((n for n in names if (row["name"] + "/").startswith(n + "/")), None)
-        if name and row.get("run_type") == "iteration" and not row.get("error_occurred"):
-            times.setdefault(name, []).append(row["real_time"] * scale[row["time_unit"]])
+    for binary in options.ebb:
+        pattern = "^(" + "|".join(names) + ")(/|$)"
+        command = [binary, "--benchmark_format=json", f"--benchmark_filter={pattern}"]
+        command.append(f"--benchmark_repetitions={options.repeat}")
+        try:
+            result = subprocess.run(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        except OSError as error:
+            sys.exit(
+                f"torch_s4.py: cannot run {binary}: {error.strerror}; build it first (targets bench_...)"
+            )
+        if result.returncode != 0:
+            sys.exit(
+                f"torch_s4.py: {' '.join(command)} failed with status {result.returncode}: {result.stderr[-500:]}"
+            )
+        for name, ms in benchmark_rows(result.stdout):
+            known = next((n for n in names if (name + "/").startswith(n + "/")), None)
+            if known:
+                times.setdefault(known, []).append(ms)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def benchmark_rows(text):
+    """Name and wall time in ms of every successful run in Google Benchmark's JSON; none where nothing matched."""
+    scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+    for row in json.loads(text)["benchmarks"] if text.strip() else []:
+        if row.get("run_type") == "iteration" and not row.get("error_occurred"):
+            yield row["name"], row["real_time"] * scale[row["time_unit"]]
 
 
 def processor_name():
@@ -258,7 +282,9 @@ def parse_arguments():
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--parts", choices=("all", "layer", "step"), default="all")
-    parser.add_argument("--ebb", metavar="BINARY", help="ebb's bench_step; prints both systems and the ratio")
+    parser.add_argument(
+        "--ebb", nargs="+", metavar="BINARY", help="ebb's bench binaries; prints both systems and the ratio"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
         "--check", nargs="+", metavar="CASE", help="compare with conformance cases instead of timing"
@@ -281,8 +307,6 @@ def main():
         parser.error("--degree must be at least 2")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: PyTorch finds no CUDA device")
-    if options.ebb and (options.batch or options.layers):
-        parser.error("--batch and --layers change the work of PyTorch only; leave them out with --ebb")
     shape = SHAPES[options.config]
     shape = replace(shape, batch=options.batch or shape.batch, layers=options.layers or shape.layers)
     if options.liquid in ("series", "scan") and shape.bidirectional:
