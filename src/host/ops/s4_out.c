@@ -1,6 +1,7 @@
 #include "ebb/ops/s4_out.h"
 
 #include <omp.h>
+#include <string.h>
 
 #include "host/cpu.h"
 #include "host/dropout.h"
@@ -103,22 +104,7 @@ static float dropout_of(const EbbS4OutArgs *a, const EbbRun *run, const Tile *t,
   return 1;
 }
 
-/* y = residual + factor * value on one row of a tile. */
-static void finish_row(const float *restrict value, float scale, const float *restrict factors,
-                       const float *restrict residual, int64_t width, float *restrict y) {
-  if (factors)
-    for (int64_t i = 0; i < width; i++) y[i] = value[i] * factors[i];
-  else
-    for (int64_t i = 0; i < width; i++) y[i] = value[i] * scale;
-  if (residual)
-    for (int64_t i = 0; i < width; i++) y[i] += residual[i];
-}
-
 static void project(const EbbS4OutArgs *a, const Tile *t, float *o) {
-  for (int64_t j = 0; j < a->O; j++) {
-    const float bias = a->bias[j];
-    for (int64_t i = 0; i < t->width; i++) o[j * a->tile + i] = bias;
-  }
   ebb_cpu_gemm(&(EbbGemm){.m = a->O,
                           .n = t->width,
                           .k = a->H,
@@ -127,30 +113,67 @@ static void project(const EbbS4OutArgs *a, const Tile *t, float *o) {
                           .lda = a->H,
                           .b = a->h + t->at,
                           .ldb = a->L,
-                          .beta = 1,
+                          .beta = 0,
                           .c = o,
                           .ldc = a->tile});
 }
 
+/* One channel's row of a tile. */
+typedef struct Row {
+  int64_t width;
+  float bias, gate_bias, scale;
+  const float *factors;  /* dropout by element, or NULL: scale for all */
+  const float *residual; /* or NULL */
+  float *y;
+} Row;
+
+static void multiply_row(const float *restrict factors, int64_t width, float *restrict y) {
+  for (int64_t i = 0; i < width; i++) y[i] *= factors[i];
+}
+
+static void add_row(const float *restrict x, int64_t width, float *restrict y) {
+  for (int64_t i = 0; i < width; i++) y[i] += x[i];
+}
+
+/* value and gate: products of the weights; kept_value and kept_gate: where backward reads them, possibly the
+ * same rows. */
+static void gate_row(const Row *row, const float *value, const float *gate, float *kept_value,
+                     float *kept_gate) {
+  const float bias = row->bias, gate_bias = row->gate_bias, scale = row->scale;
+  float *y = row->y;
+#pragma omp simd
+  for (int64_t i = 0; i < row->width; i++) {
+    const float v = value[i] + bias, s = ebb_sigmoidf(gate[i] + gate_bias);
+    kept_value[i] = v;
+    kept_gate[i] = s;
+    y[i] = ebb_glu(v, s) * scale;
+  }
+  if (row->factors) multiply_row(row->factors, row->width, y);
+  if (row->residual) add_row(row->residual, row->width, y);
+}
+
+static void plain_row(const Row *row, const float *restrict value) {
+  float *restrict y = row->y;
+  for (int64_t i = 0; i < row->width; i++) y[i] = (value[i] + row->bias) * row->scale;
+  if (row->factors) multiply_row(row->factors, row->width, y);
+  if (row->residual) add_row(row->residual, row->width, y);
+}
+
+/* The products stay in cache; of them only what backward reads goes to memory. */
 static void forward_tile(const EbbS4OutArgs *a, const EbbRun *run, const Tile *t, float *work) {
-  float *o = a->gates ? a->gates + t->index * a->O * a->tile : work, *spare = work + a->O * a->tile;
-  project(a, t, o);
+  float *spare = work + a->O * a->tile, *kept = a->gates ? a->gates + t->index * a->O * a->tile : work;
+  project(a, t, work);
   for (int64_t j = 0; j < a->H; j++) {
-    float *restrict value = o + j * a->tile, *restrict gate = o + (a->H + j) * a->tile;
-    const float *factors, *residual = a->residual ? a->residual + t->at + j * a->L : NULL;
-    float *restrict y = a->y + t->at + j * a->L;
-    const float scale = dropout_of(a, run, t, j, spare, &factors);
-    if (!a->glu) {
-      finish_row(value, scale, factors, residual, t->width, y);
-      continue;
+    const int64_t value = j * a->tile, gate = (a->H + j) * a->tile;
+    Row row = {.width = t->width, .bias = a->bias[j], .y = a->y + t->at + j * a->L};
+    row.residual = a->residual ? a->residual + t->at + j * a->L : NULL;
+    row.scale = dropout_of(a, run, t, j, spare, &row.factors);
+    if (a->glu) {
+      row.gate_bias = a->bias[a->H + j];
+      gate_row(&row, work + value, work + gate, kept + value, kept + gate);
+    } else {
+      plain_row(&row, work + value);
     }
-    for (int64_t i = 0; i < t->width; i++) gate[i] = ebb_sigmoidf(gate[i]);
-    if (factors)
-      for (int64_t i = 0; i < t->width; i++) y[i] = ebb_glu(value[i], gate[i]) * factors[i];
-    else
-      for (int64_t i = 0; i < t->width; i++) y[i] = ebb_glu(value[i], gate[i]) * scale;
-    if (residual)
-      for (int64_t i = 0; i < t->width; i++) y[i] += residual[i];
   }
 }
 
@@ -164,30 +187,50 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
   return EBB_OK;
 }
 
+/* dL/do of one channel's row from dy: the value's part and, with a gate, the gate's. */
+static void gated_gradient(const Row *row, const float *restrict dy, const float *restrict value,
+                           const float *restrict gate, float *restrict da, float *restrict dc) {
+  const float scale = row->scale;
+  if (row->factors) {
+    const float *restrict factors = row->factors;
+    for (int64_t i = 0; i < row->width; i++) {
+      const float g = dy[i] * factors[i];
+      dc[i] = ebb_glu_dc(g, value[i], gate[i]);
+      da[i] = ebb_glu_da(g, gate[i]);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < row->width; i++) {
+    const float g = dy[i] * scale;
+    dc[i] = ebb_glu_dc(g, value[i], gate[i]);
+    da[i] = ebb_glu_da(g, gate[i]);
+  }
+}
+
+static void plain_gradient(const Row *row, const float *restrict dy, float *restrict da) {
+  for (int64_t i = 0; i < row->width; i++) da[i] = dy[i] * row->scale;
+  if (row->factors) multiply_row(row->factors, row->width, da);
+}
+
 /* Writes dL/do of a tile, and passes dy on to the residual. */
 static void output_gradient(const EbbS4OutArgs *a, const EbbRun *run, const Tile *t, float *d_o,
                             float *spare) {
   const float *o = a->gates ? a->gates + t->index * a->O * a->tile : NULL;
   for (int64_t j = 0; j < a->H; j++) {
-    const float *restrict dy = a->dy + t->at + j * a->L;
-    float *restrict da = d_o + j * a->tile;
-    const float *factors;
-    const float scale = dropout_of(a, run, t, j, spare, &factors);
-    finish_row(dy, scale, factors, NULL, t->width, da);
-    if (o) {
-      const float *restrict value = o + j * a->tile, *restrict gate = o + (a->H + j) * a->tile;
-      float *restrict dc = d_o + (a->H + j) * a->tile;
-      for (int64_t i = 0; i < t->width; i++) {
-        dc[i] = ebb_glu_dc(da[i], value[i], gate[i]);
-        da[i] = ebb_glu_da(da[i], gate[i]);
-      }
-    }
-    if (!a->dresidual) continue;
-    float *restrict to = a->dresidual + t->at + j * a->L;
-    if (a->add_dresidual)
-      for (int64_t i = 0; i < t->width; i++) to[i] += dy[i];
+    const int64_t value = j * a->tile, gate = (a->H + j) * a->tile;
+    const float *dy = a->dy + t->at + j * a->L;
+    Row row = {.width = t->width};
+    row.scale = dropout_of(a, run, t, j, spare, &row.factors);
+    if (a->glu)
+      gated_gradient(&row, dy, o + value, o + gate, d_o + value, d_o + gate);
     else
-      for (int64_t i = 0; i < t->width; i++) to[i] = dy[i];
+      plain_gradient(&row, dy, d_o + value);
+    if (!a->dresidual) continue;
+    float *to = a->dresidual + t->at + j * a->L;
+    if (a->add_dresidual)
+      add_row(dy, t->width, to);
+    else
+      memcpy(to, dy, sizeof(float) * (size_t)t->width);
   }
 }
 
