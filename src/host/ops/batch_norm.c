@@ -58,7 +58,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
     return ebb_fail(EBB_INVALID,
                     "batch_norm: training needs more than one value a channel, but batch and length are "
                     "both 1; use a larger batch or norm 'layer'");
-#pragma omp parallel for num_threads(EBB_THREADS(run))
+#pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
   for (int64_t h = 0; h < a->H; h++) {
     if (run->training) {
       batch_statistics(a, h);
@@ -100,7 +100,7 @@ static void channel_gradient(const EbbBatchNormArgs *a, int64_t h, bool training
 
 static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbBatchNormArgs *a = args;
-#pragma omp parallel for num_threads(EBB_THREADS(run))
+#pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
   for (int64_t h = 0; h < a->H; h++) channel_gradient(a, h, run->training);
   return EBB_OK;
 }

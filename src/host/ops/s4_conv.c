@@ -127,7 +127,7 @@ static EbbStatus forward(const void *args_, const EbbRun *run) {
 #pragma omp parallel num_threads(EBB_THREADS(run))
   {
     Channel c = channel_of(args, run, false);
-#pragma omp for
+#pragma omp for schedule(dynamic)
     for (int64_t h = 0; h < args->H; h++) {
       begin_channel(&c, h);
       for (int64_t b = 0; b < args->B; b += 2) {
@@ -205,7 +205,7 @@ static EbbStatus backward(const void *args_, const EbbRun *run) {
 #pragma omp parallel num_threads(EBB_THREADS(run))
   {
     Channel c = channel_of(args, run, true);
-#pragma omp for
+#pragma omp for schedule(dynamic)
     for (int64_t h = 0; h < args->H; h++) {
       double dD = 0;
       begin_channel(&c, h);

@@ -159,7 +159,7 @@ static EbbStatus forward(const void *args_, const EbbRun *run) {
 #pragma omp parallel num_threads(EBB_THREADS(run))
   {
     Channel c = channel_of(args, run);
-#pragma omp for
+#pragma omp for schedule(dynamic)
     for (int64_t h = 0; h < args->H; h++) {
       begin_channel(&c, h);
       for (int64_t b = 0; b < args->B; b += 2) pair_forward(&c, b);
@@ -254,7 +254,7 @@ static EbbStatus backward(const void *args_, const EbbRun *run) {
     Channel c = channel_of(args, run);
     /* The gap between the halves of a pair takes part in whole-row loops. */
     memset(c.k, 0, sizeof(float) * (size_t)args->work_floats);
-#pragma omp for
+#pragma omp for schedule(dynamic)
     for (int64_t h = 0; h < args->H; h++) {
       double dD = 0;
       begin_channel(&c, h);
