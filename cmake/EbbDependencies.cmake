@@ -1,5 +1,13 @@
 # Everything the library links, as an interface target. Package names are Debian's in README.md.
 find_package(PkgConfig REQUIRED)
+# GCC's OpenMP runtime reads its settings while it starts. Linked statically it starts after ebb has chosen how idle
+# threads wait (src/host/device/device.c); the shared one starts before.
+if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libgomp.a OUTPUT_VARIABLE EBB_GOMP OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(IS_ABSOLUTE "${EBB_GOMP}")
+    set(OpenMP_gomp_LIBRARY ${EBB_GOMP} CACHE FILEPATH "GCC's OpenMP runtime")
+  endif()
+endif()
 find_package(OpenMP REQUIRED COMPONENTS C)
 find_package(Threads REQUIRED)
 pkg_check_modules(FFTW REQUIRED IMPORTED_TARGET fftw3f)

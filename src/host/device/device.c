@@ -27,6 +27,15 @@ struct EbbDevice {
   Plan *plans;
 };
 
+/* GCC's OpenMP runtime lets idle threads spin for milliseconds by default; on a machine with other work that
+   takes the processor from the thread they wait for, and a step takes several times as long. Sleeping costs
+   some microseconds a parallel loop. The runtime reads the environment once, when it starts; with the lowest
+   priority that programs may use this runs before it where it is linked statically. A user's setting stays.
+ */
+__attribute__((constructor(101))) static void choose_how_threads_wait(void) {
+  if (!getenv("GOMP_SPINCOUNT")) (void)setenv("OMP_WAIT_POLICY", "passive", 0);
+}
+
 static void processor_name(char *name, size_t size) {
   snprintf(name, size, "unknown processor");
   FILE *file = fopen("/proc/cpuinfo", "r");
