@@ -28,7 +28,7 @@ static int64_t lowest_gap(Block *const *placed, int count, const Block *block) {
 /* Greedy by size: large blocks first, each at the lowest free offset. blocks[0 .. i-1] are kept sorted by
  * offset. */
 int64_t ebb_plan_blocks(Block **blocks, int count) {
-  qsort(blocks, (size_t)count, sizeof *blocks, by_size);
+  qsort(blocks, (size_t)count, sizeof(Block *), by_size);
   int64_t total = 0;
   for (int i = 0; i < count; i++) {
     Block *block = blocks[i];

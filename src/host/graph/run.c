@@ -15,45 +15,50 @@ static size_t value_bytes(const Value *value) {
   return (size_t)ebb_shape_size(&value->shape) * ebb_dtype_size(value->dtype);
 }
 
-static EbbStatus find_value(EbbGraph *graph, EbbValue index, Value **out) {
-  if (index < 0 || index >= graph->n_values)
-    return ebb_fail(EBB_INVALID, "value %d is not in this graph", index);
-  EBB_TRY(ensure_layout(graph));
-  *out = &graph->value[index];
-  return EBB_OK;
+/* The value, with memory; NULL after ebb_fail, whose status *status then holds. */
+static const Value *find_value(EbbGraph *graph, EbbValue index, EbbStatus *status) {
+  bool inside = index >= 0 && index < graph->n_values;
+  *status = inside ? ensure_layout(graph) : ebb_fail(EBB_INVALID, "value %d is not in this graph", index);
+  return *status == EBB_OK ? &graph->value[index] : NULL;
+}
+
+/* The value's gradient, or NULL as above. */
+static float *find_grad(EbbGraph *graph, EbbValue index, size_t *bytes, EbbStatus *status) {
+  const Value *value = find_value(graph, index, status);
+  if (!value) return NULL;
+  if (!value->grad) *status = ebb_fail(EBB_STATE, "value '%s' has no gradient in this graph", value->name);
+  *bytes = value_bytes(value);
+  return value->grad;
 }
 
 EbbStatus ebb_graph_write(EbbGraph *graph, EbbValue index, const void *host) {
-  Value *value = NULL;
-  EBB_TRY(find_value(graph, index, &value));
-  return ebb_device_write(graph->device, value->value, host, value_bytes(value));
+  EbbStatus status;
+  const Value *value = find_value(graph, index, &status);
+  return value ? ebb_device_write(graph->device, value->value, host, value_bytes(value)) : status;
 }
 
 EbbStatus ebb_graph_read(EbbGraph *graph, EbbValue index, void *host) {
-  Value *value = NULL;
-  EBB_TRY(find_value(graph, index, &value));
+  EbbStatus status;
+  const Value *value = find_value(graph, index, &status);
+  if (!value) return status;
   if (!value->marked && value->producer >= 0)
     return ebb_fail(EBB_STATE, "value '%s' is not kept after a run; mark it with ebb_graph_output",
                     value->name);
   return ebb_device_read(graph->device, host, value->value, value_bytes(value));
 }
 
-static EbbStatus find_grad(EbbGraph *graph, EbbValue index, Value **out) {
-  EBB_TRY(find_value(graph, index, out));
-  if (!(*out)->grad) return ebb_fail(EBB_STATE, "value '%s' has no gradient in this graph", (*out)->name);
-  return EBB_OK;
-}
-
 EbbStatus ebb_graph_write_grad(EbbGraph *graph, EbbValue index, const float *host) {
-  Value *value = NULL;
-  EBB_TRY(find_grad(graph, index, &value));
-  return ebb_device_write(graph->device, value->grad, host, value_bytes(value));
+  EbbStatus status;
+  size_t bytes;
+  float *grad = find_grad(graph, index, &bytes, &status);
+  return grad ? ebb_device_write(graph->device, grad, host, bytes) : status;
 }
 
 EbbStatus ebb_graph_read_grad(EbbGraph *graph, EbbValue index, float *host) {
-  Value *value = NULL;
-  EBB_TRY(find_grad(graph, index, &value));
-  return ebb_device_read(graph->device, host, value->grad, value_bytes(value));
+  EbbStatus status;
+  size_t bytes;
+  const float *grad = find_grad(graph, index, &bytes, &status);
+  return grad ? ebb_device_read(graph->device, host, grad, bytes) : status;
 }
 
 static EbbStatus run_node(const Node *node, EbbKernelFn kernel, const EbbRun *run) {

@@ -78,8 +78,9 @@ static EbbStatus build(EbbExperiment *experiment) {
   EBB_TRY(ebb_experiment_graph(experiment, ebb_config_integer(experiment->config, "loader.batch_size"),
                                longest, true, &first));
   EBB_TRY(ebb_params_place(experiment->params, experiment->seed));
-  EBB_TRY(ebb_graph_init_params(first->graph));
-  EBB_TRY(ebb_graph_layout(first->graph));
+  EbbGraph *graph = experiment->recorded[0].graph;
+  EBB_TRY(ebb_graph_init_params(graph));
+  EBB_TRY(ebb_graph_layout(graph));
   return averages_create(&experiment->averages, experiment->params,
                          ebb_config_number(experiment->config, "trainer.ema_decay"),
                          !ebb_config_is_null(experiment->config, "trainer.swa_start_epoch"));
