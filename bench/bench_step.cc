@@ -57,7 +57,7 @@ EbbSequence model_of(const Config &c, const Liquid &liquid) {
   m.vocabulary = c.vocabulary, m.d_input = 1, m.d_model = c.H, m.n_layers = c.layers;
   m.prenorm = c.norm == EBB_NORM_BATCH, m.residual = true, m.norm = c.norm, m.dropout = c.dropout;
   m.decoder = EBB_DECODER_SEQUENCE, m.pooling = c.mean ? EBB_POOLING_MEAN : EBB_POOLING_LAST;
-  m.use_lengths = c.lengths, m.d_output = c.classes, m.loss = EBB_LOSS_CROSS_ENTROPY;
+  m.use_lengths = m.pool_lengths = c.lengths, m.d_output = c.classes, m.loss = EBB_LOSS_CROSS_ENTROPY;
   EbbS4Layer &layer = m.layer;
   layer.ssm.N = c.N, layer.ssm.l_max = c.L, layer.ssm.rate = 1, layer.ssm.readout = EBB_SSM_ONES;
   layer.ssm.dt_min = c.dt_min, layer.ssm.dt_max = c.dt_max;

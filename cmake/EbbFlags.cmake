@@ -13,8 +13,8 @@ if(EBB_NATIVE)
 endif()
 if(EBB_SANITIZE)
   target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  # gcc's check for uninitialised values misfires on instrumented code of the standard library.
-  target_compile_options(ebb_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  # gcc's checks for uninitialised values and for the lengths of texts misfire on instrumented code.
+  target_compile_options(ebb_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized$<SEMICOLON>-Wno-format-truncation>)
   target_link_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE})
 endif()
 if(EBB_BUILD_FUZZ)

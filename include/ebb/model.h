@@ -70,7 +70,8 @@ typedef struct EbbSequence {
   EbbS4Layer layer;
   EbbDecoder decoder;
   EbbPooling pooling;
-  bool use_lengths; /* pool over the valid steps and mask the layers' inputs */
+  bool use_lengths;  /* the layers' inputs are masked beyond each row's length */
+  bool pool_lengths; /* and pooling takes the valid steps only */
   int64_t d_output;
   EbbLoss loss;
 } EbbSequence;

@@ -109,7 +109,7 @@ EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t
   for (int64_t i = 0; i < model->n_layers; i++) EBB_TRY(record_block(graph, model, i, v.lengths, &x));
   if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, "norm", x, &x));
   EbbPoolConfig pool = {.kind = model->pooling == EBB_POOLING_LAST ? EBB_POOL_LAST : EBB_POOL_MEAN};
-  const EbbValue inputs[] = {x, v.lengths};
+  const EbbValue inputs[] = {x, model->pool_lengths ? v.lengths : EBB_NO_VALUE};
   EBB_TRY(ebb_graph_apply(graph, &ebb_pool_op, "decoder", &pool, sizeof pool, inputs, 2, &pooled, 1));
   EBB_TRY(record_decoder(graph, model, pooled, &v.logits));
   EBB_TRY(record_loss(graph, model, &v));

@@ -110,6 +110,7 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
   out->d_output = dataset->d_output;
   out->loss = classes ? EBB_LOSS_CROSS_ENTROPY : EBB_LOSS_MSE;
   /* Sequences of one length have nothing to mask. */
-  out->use_lengths = dataset->variable_length && ebb_config_flag(config, "decoder.use_lengths");
+  out->use_lengths = dataset->variable_length;
+  out->pool_lengths = out->use_lengths && ebb_config_flag(config, "decoder.use_lengths");
   return EBB_OK;
 }

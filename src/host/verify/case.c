@@ -9,9 +9,12 @@
 
 enum { NAME_BYTES = 256 };
 
-double case_tolerance(const Case *c, const char *class_name) {
+static EbbStatus tolerance_of(const Case *c, const char *class_name, double *tolerance) {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->tolerance, class_name);
-  return cJSON_IsNumber(item) ? item->valuedouble : 0;
+  if (!cJSON_IsNumber(item))
+    return ebb_fail(EBB_FORMAT, "%s: metadata 'tolerance' has no number '%s'", c->path, class_name);
+  *tolerance = item->valuedouble;
+  return EBB_OK;
 }
 
 const EbbStoredTensor *case_tensor(const Case *c, const char *format, ...) {
@@ -26,6 +29,20 @@ const EbbStoredTensor *case_tensor(const Case *c, const char *format, ...) {
 EbbStatus case_require(const Case *c, const char *name, const EbbStoredTensor **out) {
   *out = ebb_safetensors_find(c->file, name);
   return *out ? EBB_OK : ebb_fail(EBB_FORMAT, "%s: tensor '%s' is missing", c->path, name);
+}
+
+EbbStatus case_require_shape(const Case *c, const EbbStoredTensor *tensor, EbbShape shape) {
+  char is[96], needed[96];
+  if (ebb_shape_equal(&tensor->shape, &shape)) return EBB_OK;
+  return ebb_fail(EBB_FORMAT, "%s: tensor '%s' is %s, where %s is needed", c->path, tensor->name,
+                  ebb_shape_text(&tensor->shape, is, sizeof is),
+                  ebb_shape_text(&shape, needed, sizeof needed));
+}
+
+EbbStatus case_require_rank(const Case *c, const EbbStoredTensor *tensor, int rank) {
+  if (tensor->shape.rank == rank) return EBB_OK;
+  return ebb_fail(EBB_FORMAT, "%s: tensor '%s' has %d dimensions, where %d are needed", c->path, tensor->name,
+                  tensor->shape.rank, rank);
 }
 
 static void add_row(Case *c, const EbbVerifyRow *row) {
@@ -62,20 +79,22 @@ static double relative_error(const float *values, const double *expected, int64_
 
 EbbStatus case_compare(Case *c, const char *name, const char *class_name, const float *values, int64_t size) {
   const EbbStoredTensor *tensor;
+  double tolerance = 0;
   EBB_TRY(case_require(c, name, &tensor));
+  EBB_TRY(tolerance_of(c, class_name, &tolerance));
   double *expected = malloc((size_t)size * sizeof *expected);
   if (!expected) return ebb_fail(EBB_MEMORY, "no memory to compare '%s'", name);
   EbbStatus status = ebb_stored_doubles(tensor, expected, size);
   EbbVerifyRow row = {.tensor = strncmp(name, "expect.", 7) ? name : name + 7,
                       .shape = tensor->shape,
-                      .tolerance = case_tolerance(c, class_name)};
+                      .tolerance = tolerance};
   if (status == EBB_OK) {
     row.error = relative_error(values, expected, size);
     row.passed = row.error <= row.tolerance;
     add_row(c, &row);
   }
   free(expected);
-  return status;
+  return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s: tensor '%s'", c->path, name);
 }
 
 EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
@@ -96,10 +115,35 @@ EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
   return EBB_OK;
 }
 
+EbbStatus case_require_params(const Case *c) {
+  for (int i = 0; i < ebb_params_count(c->params); i++) {
+    const EbbParam *param = ebb_params_at(c->params, i);
+    const bool constant = param->spec.buffer && strstr(param->name, "liquid.");
+    if (param->spec.buffer && !constant) continue;
+    const char *folder = constant ? "state." : "param.";
+    if (!case_tensor(c, "%s%s", folder, param->name))
+      return ebb_fail(EBB_FORMAT, "%s: tensor '%s%s' is missing", c->path, folder, param->name);
+  }
+  return EBB_OK;
+}
+
+/* A learning rate of 0 makes a parameter a constant, of which no gradient is computed. */
+static bool is_frozen(const Case *c, int index) {
+  const EbbParamGroup *group = ebb_params_group(c->params, ebb_params_at(c->params, index)->group);
+  return group->own_lr && group->lr == 0;
+}
+
 static EbbStatus compare_param(Case *c, const EbbStoredTensor *tensor, const char *name,
                                const char *class_name, bool gradient) {
   int index = ebb_params_find(c->params, name);
   if (index < 0) return ebb_fail(EBB_FORMAT, "%s: the model has no parameter '%s'", c->path, name);
+  if (gradient && ebb_params_at(c->params, index)->spec.buffer)
+    return ebb_fail(EBB_FORMAT, "%s: tensor '%s': the model's '%s' is a buffer and has no gradient", c->path,
+                    tensor->name, name);
+  if (gradient && is_frozen(c, index)) {
+    case_remark(c, "%s: not compared, a learning rate of 0 freezes it", tensor->name);
+    return EBB_OK;
+  }
   const float *device = gradient ? ebb_params_grad(c->params, index) : ebb_params_value(c->params, index);
   int64_t size = ebb_params_at(c->params, index)->size;
   float *values = malloc((size_t)size * sizeof *values);
@@ -181,10 +225,7 @@ EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, 
   return status;
 }
 
-EbbStatus case_set_kernel_length(Case *c) {
-  const char *text = ebb_safetensors_metadata(c->file, "kernel_length");
-  if (!text) return EBB_OK;
-  float length = strtof(text, NULL);
+static EbbStatus write_kernel_lengths(Case *c, float length) {
   static const char suffix[] = "kernel.L";
   for (int i = 0; i < ebb_params_count(c->params); i++) {
     const char *name = ebb_params_at(c->params, i)->name;
@@ -194,6 +235,25 @@ EbbStatus case_set_kernel_length(Case *c) {
   }
   ebb_params_bump(c->params);
   return EBB_OK;
+}
+
+EbbStatus case_set_kernel_length(Case *c) {
+  enum { LONGEST = 1 << 24 }; /* the last integer that every smaller one is a float with */
+  const char *text = ebb_safetensors_metadata(c->file, "kernel_length"),
+             *form = ebb_safetensors_metadata(c->file, "C_form");
+  if (!text || (form && !strcmp(form, "plain"))) return EBB_OK;
+  char *end;
+  long length = strtol(text, &end, 10);
+  if (end == text || *end || length < 1 || length > LONGEST)
+    return ebb_fail(EBB_FORMAT, "%s: metadata 'kernel_length' is '%s', where a length from 1 to %d is needed",
+                    c->path, text, LONGEST);
+  return write_kernel_lengths(c, (float)length);
+}
+
+void case_layer_defaults(cJSON *layer) {
+  if (!cJSON_IsObject(layer)) return;
+  if (!cJSON_HasObjectItem(layer, "n_ssm")) cJSON_AddNullToObject(layer, "n_ssm");
+  if (!cJSON_HasObjectItem(layer, "postact")) cJSON_AddStringToObject(layer, "postact", "glu");
 }
 
 EbbStatus case_configure(const Case *c, cJSON *keys, EbbConfig *config) {

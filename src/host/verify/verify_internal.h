@@ -19,13 +19,15 @@ typedef struct Case {
   EbbVerifyResult *result;
 } Case;
 
-/* The tolerance of a class of tensors ("output", "grad", "param"). */
-double case_tolerance(const Case *c, const char *class_name);
 const EbbStoredTensor *case_tensor(const Case *c, const char *format, ...)
     EBB_PRINTF(2, 3); /* NULL: not in the file */
 EbbStatus case_require(const Case *c, const char *name, const EbbStoredTensor **out);
 
-/* Compares `size` floats with the tensor `name`, under its class's tolerance. */
+EbbStatus case_require_shape(const Case *c, const EbbStoredTensor *tensor, EbbShape shape);
+EbbStatus case_require_rank(const Case *c, const EbbStoredTensor *tensor, int rank);
+
+/* Compares `size` floats with the tensor `name`, under the tolerance of its class ("output", "grad",
+   "param"). */
 EbbStatus case_compare(Case *c, const char *name, const char *class_name, const float *values, int64_t size);
 /* Adds a row for a fact that is true or not. */
 void case_fact(Case *c, const char *name, bool holds);
@@ -33,7 +35,10 @@ void case_remark(const Case *c, const char *format, ...) EBB_PRINTF(2, 3);
 
 /* Writes every tensor `prefix`NAME into the parameter `scope`NAME. */
 EbbStatus case_load_params(Case *c, const char *prefix, const char *scope);
-/* Compares every tensor `prefix`NAME with the parameter's value, or its gradient. */
+/* That the file gave every parameter, and the constants of every liquid term. */
+EbbStatus case_require_params(const Case *c);
+/* Compares every tensor `prefix`NAME with the parameter's value, or its gradient. Gradients of parameters
+   that a learning rate of 0 freezes are not computed, so not compared. */
 EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_name, bool gradient);
 /* Writes the tensor into a graph's float input. */
 EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
@@ -48,8 +53,12 @@ EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, 
 /* Sets configuration keys from a JSON object, which is freed. */
 EbbStatus case_configure(const Case *c, cJSON *keys, EbbConfig *config);
 
-/* Internal kernel length of every S4 kernel from the metadata kernel_length; absent: left at 0, so that C is
-   transformed. */
+/* The published layer's defaults for absent keys, where they differ from those of ebb's configuration: a
+   state matrix a channel, and a gated output. */
+void case_layer_defaults(cJSON *layer);
+
+/* Internal kernel length of every S4 kernel from the metadata kernel_length; absent, or C_form plain: left at
+   0, so that C is transformed. */
 EbbStatus case_set_kernel_length(Case *c);
 
 /* The layers of this build. */

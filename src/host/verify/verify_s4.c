@@ -1,4 +1,5 @@
 /* Cases of kind "layer" and "step" for layer "s4". */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,7 @@ static cJSON *wrap(const cJSON *flat) {
   if (d_model) cJSON_AddItemToObject(model, "d_model", d_model);
   if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(layer, "liquid_degree")))
     cJSON_DeleteItemFromObjectCaseSensitive(layer, "liquid_degree");
-  /* The layer's own default is a state matrix a channel. */
-  if (!cJSON_HasObjectItem(layer, "n_ssm")) cJSON_AddNullToObject(layer, "n_ssm");
+  case_layer_defaults(layer);
   cJSON_AddItemToObject(model, "layer", layer);
   return root;
 }
@@ -27,6 +27,8 @@ static EbbStatus parse_layer(const Case *c, EbbConfig *config, EbbS4Layer *layer
   layer->linear = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->config, "linear"));
   layer->scan_bound =
       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->config, "liquid_contraction")) ? layer->scan_bound : 0;
+  /* Every gradient is compared, those of parameters that training would freeze too. */
+  layer->ssm.lr_dt = layer->ssm.lr_A = layer->ssm.lr_B = NAN;
   const char *rate = ebb_safetensors_metadata(c->file, "rate");
   if (rate) layer->ssm.rate = strtod(rate, NULL);
   return EBB_OK;
@@ -47,6 +49,8 @@ typedef struct LayerValues {
 static EbbStatus record_layer(Case *c, EbbGraph *graph, const EbbS4Layer *layer, LayerValues *v) {
   const EbbStoredTensor *u, *lengths = case_tensor(c, "input.lengths");
   EBB_TRY(case_require(c, "input.u", &u));
+  EBB_TRY(case_require_rank(c, u, 3));
+  if (lengths) EBB_TRY(case_require_shape(c, lengths, ebb_shape(u->shape.dim[0])));
   v->lengths = EBB_NO_VALUE;
   EBB_TRY(ebb_graph_input(graph, "u", EBB_F32, u->shape, true, &v->u));
   if (lengths) EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, lengths->shape, false, &v->lengths));
@@ -65,6 +69,7 @@ static EbbStatus record_layer(Case *c, EbbGraph *graph, const EbbS4Layer *layer,
 static EbbStatus feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
   const EbbStoredTensor *w;
   EBB_TRY(case_require(c, "cotangent.y", &w));
+  EBB_TRY(case_require_shape(c, w, ebb_graph_shape(graph, y)));
   int64_t size = ebb_shape_size(&w->shape);
   float *values = malloc((size_t)size * sizeof *values);
   if (!values) return ebb_fail(EBB_MEMORY, "no memory for the cotangent");
@@ -79,6 +84,7 @@ static EbbStatus run_layer(Case *c, EbbGraph *graph) {
   LayerValues v = {0};
   EBB_TRY(layer_of(c, &layer));
   EBB_TRY(record_layer(c, graph, &layer, &v));
+  EBB_TRY(case_require_params(c));
   EbbRun run = {.device = c->device, .training = true};
   EBB_TRY(ebb_graph_forward(graph, &run));
   if (v.k != EBB_NO_VALUE && case_tensor(c, "expect.k"))

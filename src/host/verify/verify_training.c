@@ -21,30 +21,63 @@ static double number_at(const cJSON *object, const char *key, double otherwise) 
 /* The case's model and decoder.mode as a configuration; the rest of its decoder describes sizes. */
 static cJSON *wrap(const cJSON *all) {
   cJSON *root = cJSON_CreateObject();
-  cJSON_AddItemToObject(root, "model", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(all, "model"), true));
+  cJSON *model = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(all, "model"), true);
+  case_layer_defaults(cJSON_GetObjectItemCaseSensitive(model, "layer"));
+  cJSON_AddItemToObject(root, "model", model);
   const char *mode = string_at(cJSON_GetObjectItemCaseSensitive(all, "decoder"), "mode");
   if (mode) cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "decoder"), "mode", mode);
   return root;
 }
 
-static EbbStatus parse_model(const Case *c, EbbConfig *config, EbbSequence *model) {
-  EBB_TRY(case_configure(c, wrap(c->config), config));
-  EBB_TRY(ebb_sequence_from_keys(config, model));
+/* A size of the model; `what` names it in errors. */
+static EbbStatus size_at(const Case *c, const cJSON *item, const char *what, int64_t otherwise,
+                         int64_t *size) {
+  const double most = 1e9;
+  *size = otherwise;
+  if (!item && otherwise) return EBB_OK;
+  if (!cJSON_IsNumber(item) || !(item->valuedouble >= 1 && item->valuedouble <= most))
+    return ebb_fail(EBB_FORMAT, "%s: %s in its config is no size from 1 to %g", c->path, what, most);
+  *size = (int64_t)item->valuedouble;
+  return EBB_OK;
+}
+
+/* One of two names. */
+static EbbStatus one_of(const Case *c, const char *what, const char *name, const char *no, const char *yes,
+                        bool *is) {
+  *is = !strcmp(name, yes);
+  if (*is || !strcmp(name, no)) return EBB_OK;
+  return ebb_fail(EBB_UNSUPPORTED, "%s: %s '%s' in its config is not known to this build; %s and %s are",
+                  c->path, what, name, no, yes);
+}
+
+static EbbStatus parse_ends(const Case *c, EbbSequence *model) {
   const cJSON *encoder = cJSON_GetObjectItemCaseSensitive(c->config, "encoder"),
               *decoder = cJSON_GetObjectItemCaseSensitive(c->config, "decoder");
   const char *encoder_name = cJSON_GetStringValue(cJSON_GetArrayItem(encoder, 0)),
-             *loss = string_at(c->config, "loss");
-  if (!encoder_name || !decoder || !loss)
+             *loss_name = string_at(c->config, "loss"), *head = string_at(decoder, "_name_");
+  bool embedding, retrieval, mse;
+  if (!encoder_name || !decoder || !loss_name)
     return ebb_fail(EBB_FORMAT, "%s: encoder, decoder or loss is missing in its config", c->path);
-  const cJSON *inputs = cJSON_GetArrayItem(encoder, 1);
-  bool retrieval = string_at(decoder, "_name_") && !strcmp(string_at(decoder, "_name_"), "retrieval");
-  model->encoder = !strcmp(encoder_name, "embedding") ? EBB_ENCODER_EMBEDDING : EBB_ENCODER_LINEAR;
-  model->vocabulary = model->d_input = cJSON_IsNumber(inputs) ? (int64_t)inputs->valuedouble : 0;
+  EBB_TRY(one_of(c, "encoder", encoder_name, "linear", "embedding", &embedding));
+  EBB_TRY(one_of(c, "decoder", head ? head : "sequence", "sequence", "retrieval", &retrieval));
+  EBB_TRY(one_of(c, "loss", loss_name, "cross_entropy", "mse", &mse));
+  const char *outputs = retrieval ? "n_classes" : "d_output";
+  EBB_TRY(size_at(c, cJSON_GetArrayItem(encoder, 1), "the encoder's width", 0, &model->d_input));
+  EBB_TRY(size_at(c, cJSON_GetObjectItemCaseSensitive(decoder, outputs), outputs, 1, &model->d_output));
+  model->vocabulary = model->d_input;
+  model->encoder = embedding ? EBB_ENCODER_EMBEDDING : EBB_ENCODER_LINEAR;
   model->decoder = retrieval ? EBB_DECODER_RETRIEVAL : EBB_DECODER_SEQUENCE;
+  model->loss = mse ? EBB_LOSS_MSE : EBB_LOSS_CROSS_ENTROPY;
+  /* Lengths always mask what the layers mix; whether pooling heeds them is the decoder's choice. */
   model->use_lengths = case_tensor(c, "input.lengths") != NULL;
-  model->d_output = (int64_t)number_at(decoder, retrieval ? "n_classes" : "d_output", 1);
-  model->loss = !strcmp(loss, "cross_entropy") ? EBB_LOSS_CROSS_ENTROPY : EBB_LOSS_MSE;
+  model->pool_lengths = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(decoder, "use_lengths"));
   return EBB_OK;
+}
+
+static EbbStatus parse_model(const Case *c, EbbConfig *config, EbbSequence *model) {
+  EBB_TRY(case_configure(c, wrap(c->config), config));
+  EBB_TRY(ebb_sequence_from_keys(config, model));
+  return parse_ends(c, model);
 }
 
 static EbbStatus model_of(const Case *c, EbbSequence *model) {
@@ -76,10 +109,16 @@ static EbbStatus read_optimiser(const Case *c, Run *run) {
                           .eps = 1e-8};
   run->schedule = (EbbSchedule){.kind = EBB_SCHEDULE_CONSTANT};
   if (!cJSON_IsObject(scheduler)) return EBB_OK;
+  const char *name = string_at(scheduler, "_name_");
+  bool cosine = true;
+  if (name) EBB_TRY(one_of(c, "scheduler", name, "constant", "cosine_warmup", &cosine));
+  if (!cosine) return EBB_OK;
   run->schedule.kind = EBB_SCHEDULE_COSINE_WARMUP;
-  run->schedule.warmup = (int64_t)number_at(scheduler, "num_warmup_steps", 0);
-  run->schedule.total = (int64_t)number_at(scheduler, "num_training_steps", 1);
-  return EBB_OK;
+  EBB_TRY(size_at(c, cJSON_GetObjectItemCaseSensitive(scheduler, "num_training_steps"), "num_training_steps",
+                  0, &run->schedule.total));
+  const cJSON *warmup = cJSON_GetObjectItemCaseSensitive(scheduler, "num_warmup_steps");
+  if (cJSON_IsNumber(warmup) && warmup->valuedouble == 0) return EBB_OK;
+  return size_at(c, warmup, "num_warmup_steps", 0, &run->schedule.warmup);
 }
 
 /* The learning rate and weight decay of every parameter against the published optimiser's groups. */
@@ -168,14 +207,36 @@ static EbbStatus all_steps(Case *c, Run *run, float *losses) {
   return evaluate(c, run);
 }
 
-static EbbStatus prepare(Case *c, Run *run) {
-  EBB_TRY(model_of(c, &run->model));
-  EBB_TRY(read_optimiser(c, run));
+/* Inputs of all steps: x (S, rows, L) tokens or (S, rows, L, I) values, t (S, B) or (S, B, O), lengths
+   (rows), where retrieval has two rows a target. */
+static EbbStatus require_inputs(const Case *c, Run *run, int64_t *B, int64_t *L) {
+  const EbbSequence *model = &run->model;
+  const bool tokens = model->encoder == EBB_ENCODER_EMBEDDING;
   EBB_TRY(case_require(c, "input.x", &run->x));
   EBB_TRY(case_require(c, "input.t", &run->t));
+  EBB_TRY(case_require_rank(c, run->x, tokens ? 3 : 4));
+  const EbbShape x = run->x->shape, t = run->t->shape;
+  *B = model->decoder == EBB_DECODER_RETRIEVAL ? x.dim[1] / 2 : x.dim[1];
+  *L = x.dim[2];
+  const int64_t rows = model->decoder == EBB_DECODER_RETRIEVAL ? 2 * *B : *B;
+  EbbShape inputs = ebb_shape(x.dim[0], rows, *L, model->d_input),
+           targets = ebb_shape(x.dim[0], *B, model->d_output);
+  inputs.rank = tokens ? 3 : 4;
+  if (tokens) inputs.dim[3] = 0;
+  if (t.rank != 3) targets = ebb_shape(x.dim[0], *B);
+  EBB_TRY(case_require_shape(c, run->x, inputs));
+  EBB_TRY(case_require_shape(c, run->t, targets));
   run->lengths = case_tensor(c, "input.lengths");
-  run->steps = run->x->shape.dim[0];
-  int64_t B = run->t->shape.dim[1], L = run->x->shape.dim[2];
+  if (run->lengths) EBB_TRY(case_require_shape(c, run->lengths, ebb_shape(rows)));
+  run->steps = x.dim[0];
+  return EBB_OK;
+}
+
+static EbbStatus prepare(Case *c, Run *run) {
+  int64_t B, L;
+  EBB_TRY(model_of(c, &run->model));
+  EBB_TRY(read_optimiser(c, run));
+  EBB_TRY(require_inputs(c, run, &B, &L));
   EBB_TRY(ebb_graph_create(c->params, NULL, true, &run->train));
   EBB_TRY(ebb_graph_create(c->params, NULL, false, &run->eval));
   EBB_TRY(ebb_sequence_record(run->train, &run->model, B, L, &run->v));
@@ -183,6 +244,7 @@ static EbbStatus prepare(Case *c, Run *run) {
   EBB_TRY(ebb_params_place(c->params, 0));
   EBB_TRY(case_load_params(c, "param.", ""));
   EBB_TRY(case_load_params(c, "state.", ""));
+  EBB_TRY(case_require_params(c));
   EBB_TRY(case_set_kernel_length(c));
   return check_groups(c, run);
 }
