@@ -328,6 +328,11 @@ const std::vector<Wrong> &wrongs() {
        {"cotangent.y", "(1)"}},
       {"y shape", linear_layer, [](C &c) { c.tensors["expect.y"] = drawn({3}, 1, 1); }, {"expect.y", "3"}},
       {"parameter", linear_layer, [](C &c) { c.tensors["param.D"] = drawn({5}, 1, 1); }, {"param.D", "5"}},
+      {"huge",
+       linear_layer,
+       [](C &c) { c.tensors["param.D"].values[1] = 1e300; },
+       {"ebb_case", "param.D", "1e+300"}},
+      {"huge u", linear_layer, [](C &c) { c.tensors["input.u"].values[1] = 1e300; }, {"ebb_case", "input.u"}},
       {"more", linear_layer, [](C &c) { c.tensors["param.E"] = drawn({5}, 1, 1); }, {"param.E"}},
       {"gradient", linear_layer, [](C &c) { c.tensors["expect.grad.E"] = drawn({5}, 1, 1); }, {"'E'"}},
       {"lengths",
@@ -453,6 +458,7 @@ TEST(WrongCase, EndsInASentenceThatNamesTheThing) {
     for (const char *word : wrong.words)
       EXPECT_NE(outcome.error.find(word), std::string::npos) << "'" << word << "' in: " << outcome.error;
     EXPECT_EQ(outcome.error.find('\n'), std::string::npos) << outcome.error;
+    EXPECT_EQ(outcome.error.find("tensor '"), outcome.error.rfind("tensor '")) << outcome.error;
   }
 }
 

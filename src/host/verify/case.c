@@ -94,7 +94,7 @@ EbbStatus case_compare(Case *c, const char *name, const char *class_name, const 
     add_row(c, &row);
   }
   free(expected);
-  return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s: tensor '%s'", c->path, name);
+  return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", c->path);
 }
 
 EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
@@ -108,9 +108,12 @@ EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
     float *values = malloc((size_t)size * sizeof *values + 1);
     if (!values) return ebb_fail(EBB_MEMORY, "no memory for tensor '%s'", tensor->name);
     EbbStatus status = ebb_stored_floats(tensor, values, size);
-    if (status == EBB_OK) status = ebb_params_write(c->params, name, values, size);
+    if (status != EBB_OK)
+      status = ebb_fail_within(status, "%s", c->path);
+    else if (ebb_params_write(c->params, name, values, size) != EBB_OK)
+      status = ebb_fail_within(EBB_FORMAT, "%s: tensor '%s'", c->path, tensor->name);
     free(values);
-    if (status != EBB_OK) return ebb_fail_within(status, "%s: tensor '%s'", c->path, tensor->name);
+    EBB_TRY(status);
   }
   return EBB_OK;
 }
@@ -184,7 +187,7 @@ EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbSt
   EbbStatus status = ebb_stored_floats(tensor, all, total);
   if (status == EBB_OK) status = ebb_graph_write(graph, value, all + from);
   free(all);
-  return status;
+  return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", c->path);
 }
 
 static EbbStatus read_int32(const EbbStoredTensor *tensor, int64_t total, int64_t *wide, int32_t *narrow) {
@@ -209,7 +212,7 @@ EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const Ebb
   if (status == EBB_OK) status = ebb_graph_write(graph, value, narrow + from);
   free(wide);
   free(narrow);
-  return status;
+  return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", c->path);
 }
 
 EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,
