@@ -127,9 +127,13 @@ static EbbStatus run_stream(Case *c, const EbbS4Layer *layer, const EbbStoredTen
   size_t size = (size_t)(B * H * L);
   float *u = malloc(size * sizeof *u), *y = malloc(size * sizeof *y),
         *frames = malloc((size_t)(2 * B * H) * sizeof *frames);
-  EbbStatus status = u && y && frames ? ebb_stored_floats(tensor, u, (int64_t)size)
-                                      : ebb_fail(EBB_MEMORY, "no memory for %s", c->path);
-  if (status == EBB_OK) status = step_through(stream, u, y, frames, B, H, L);
+  EbbStatus status;
+  if (u && y && frames) {
+    status = ebb_stored_floats(tensor, u, (int64_t)size);
+    if (status == EBB_OK) status = step_through(stream, u, y, frames, B, H, L);
+  } else {
+    status = ebb_fail(EBB_MEMORY, "no memory for %s", c->path);
+  }
   if (status == EBB_OK) status = case_compare(c, "expect.y", "output", y, (int64_t)size);
   free(u);
   free(y);

@@ -35,7 +35,7 @@ static EbbStatus size_at(const Case *c, const cJSON *item, const char *what, int
   const double most = 1e9;
   *size = otherwise;
   if (!item && otherwise) return EBB_OK;
-  if (!cJSON_IsNumber(item) || !(item->valuedouble >= 1 && item->valuedouble <= most))
+  if (!item || !cJSON_IsNumber(item) || !(item->valuedouble >= 1 && item->valuedouble <= most))
     return ebb_fail(EBB_FORMAT, "%s: %s in its config is no size from 1 to %g", c->path, what, most);
   *size = (int64_t)item->valuedouble;
   return EBB_OK;
@@ -186,9 +186,9 @@ static EbbStatus one_step(Case *c, Run *run, int64_t step, float *loss) {
   EBB_TRY(case_compare_params(c, prefix, "grad", true));
   double factor = ebb_schedule_factor(&run->schedule, step, 0, NULL);
   EBB_TRY(ebb_adamw_step(c->params, &run->adamw, step + 1, factor, 1.0));
-  snprintf(prefix, sizeof prefix, "expect.param.%lld.", (long long)(step + 1));
+  snprintf(prefix, sizeof prefix, "expect.param.%lld.", (long long)step + 1);
   EBB_TRY(case_compare_params(c, prefix, "param", false));
-  snprintf(prefix, sizeof prefix, "expect.buffer.%lld.", (long long)(step + 1));
+  snprintf(prefix, sizeof prefix, "expect.buffer.%lld.", (long long)step + 1);
   return case_compare_params(c, prefix, "param", false);
 }
 
