@@ -28,13 +28,13 @@ find_nvcc() {
   done
 }
 
-# configure FOLDER OPTION...: CMake with Ninja, and with ccache where it is installed.
+# configure PRESET OPTION...: CMake with a preset of CMakePresets.json, and with ccache where it is installed.
 configure() {
-  local folder=$1
+  local preset=$1
   shift
   local launcher=()
   if command -v ccache >/dev/null; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi
-  cmake -S . -B "$folder" -G Ninja "${launcher[@]}" "$@"
+  cmake --preset "$preset" "${launcher[@]}" "$@"
 }

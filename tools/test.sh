@@ -71,13 +71,12 @@ check_headers() {
 }
 
 build_release() {
-  configure build/release -DCMAKE_BUILD_TYPE=Release -DEBB_BUILD_TESTS=ON -DEBB_BUILD_BENCH=ON
+  configure release
   cmake --build build/release -j "$jobs"
 }
 
 build_sanitize() {
-  configure build/sanitize -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_C_FLAGS_DEBUG=-O1 -g" "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g" \
-    -DEBB_SANITIZE=address,undefined -DEBB_BUILD_TESTS=ON -DEBB_BUILD_BENCH=OFF
+  configure sanitize
   cmake --build build/sanitize -j "$jobs"
 }
 
@@ -110,9 +109,7 @@ compile_cuda() {
 # Short libFuzzer runs from the seeds in tests/fuzz/corpus.
 run_fuzzers() {
   local target name seeds count=0
-  configure build/fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug \
-    "-DCMAKE_C_FLAGS_DEBUG=-O1 -g" -DEBB_SANITIZE=address,undefined \
-    -DEBB_BUILD_FUZZ=ON -DEBB_BUILD_TESTS=ON -DEBB_BUILD_BENCH=OFF
+  configure fuzz
   for target in tests/fuzz/fuzz_*.c; do
     [ -e "$target" ] || continue
     name=$(basename "$target" .c)
@@ -130,7 +127,7 @@ run_fuzzers() {
 
 check_tidy() {
   local files
-  files=$(tracked 'src/host/*.c' 'tools/*.c')
+  files=$(tracked 'src/host/*.c' 'tools/*.c' 'examples/*.c')
   xargs -n 1 -P "$(nproc)" clang-tidy --quiet -p build/release <<<"$files"
   note "$(wc -l <<<"$files") files"
 }

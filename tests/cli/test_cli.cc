@@ -16,6 +16,7 @@ const std::map<std::string, std::vector<std::string>> commands = {
     {"info", {"--config FILE", "--all", "--settings"}},
     {"plot", {"-o, --output PICTURE"}},
     {"verify", {"--device DEVICE", "--threads N", "-q, --quiet", "default auto"}},
+    {"import", {"-o, --output CHECKPOINT", "--config FILE"}},
     {"keys", {}},
     {"data", {"listops"}},
     {"data listops",

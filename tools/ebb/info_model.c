@@ -4,43 +4,10 @@
 
 #include "ebb/model.h"
 #include "info.h"
+#include "published_data.h"
 #include "terminal.h"
 
-/* What a model needs to know of a data set, as the published sets have it. */
-typedef struct Facts {
-  const char *name;
-  int64_t vocabulary, d_input, n_classes, d_output, n_towers;
-  bool variable_length;
-} Facts;
-
-static const Facts known[] = {
-    {"listops", 18, 0, 10, 10, 1, true},  {"imdb", 135, 0, 2, 2, 1, true},
-    {"aan", 98, 0, 2, 2, 2, true},        {"cifar", 0, 1, 10, 10, 1, false},
-    {"pathfinder", 0, 1, 2, 2, 1, false}, {"pathx", 0, 1, 2, 2, 1, false},
-};
-static const Facts unknown = {"unknown", 0, 1, 10, 10, 1, false};
-
-static const Facts *facts_of(const char *name) {
-  for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
-    if (strcmp(known[i].name, name) == 0) return &known[i];
-  return &unknown;
-}
-
-/* A data set without samples, from which the model takes its sizes. */
-static EbbDataset dataset_of(const EbbConfig *config, const Facts *facts) {
-  bool colour = !strcmp(facts->name, "cifar") && !ebb_config_flag(config, "dataset.grayscale");
-  bool bos = facts->vocabulary && ebb_config_flag(config, "dataset.append_bos");
-  bool no_eos = facts->vocabulary && !ebb_config_flag(config, "dataset.append_eos");
-  return (EbbDataset){.n_classes = facts->n_classes,
-                      .d_output = facts->d_output,
-                      .vocabulary = facts->vocabulary + bos - no_eos,
-                      .d_input = colour ? 3 : facts->d_input,
-                      .n_towers = facts->n_towers,
-                      .longest = ebb_config_integer(config, "dataset.l_max"),
-                      .variable_length = facts->variable_length};
-}
-
-static void print_assumptions(const EbbConfig *config, const Facts *facts, const EbbDataset *dataset) {
+static void print_assumptions(const EbbConfig *config, bool known, const EbbDataset *dataset) {
   const char *name = ebb_config_string(config, "dataset._name_");
   char input[48];
   if (dataset->vocabulary)
@@ -50,8 +17,8 @@ static void print_assumptions(const EbbConfig *config, const Facts *facts, const
   terminal_field(stdout, "data set", "%s: %s, %lld classes, length %lld (dataset.l_max)",
                  name ? name : "null", input, (long long)dataset->n_classes, (long long)dataset->longest);
   terminal_field(stdout, "",
-                 facts == &unknown ? "assumed: nothing is known of this data set"
-                                   : "assumed: as published; the data is not read");
+                 known ? "assumed: as published; the data is not read"
+                       : "assumed: nothing is known of this data set");
   terminal_field(stdout, "batch", "%lld", (long long)ebb_config_integer(config, "loader.batch_size"));
 }
 
@@ -127,14 +94,14 @@ static void print_memory(const EbbGraph *graph, const EbbParams *params) {
 }
 
 static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *graph) {
-  const Facts *facts = facts_of(ebb_config_string(config, "dataset._name_"));
-  EbbDataset dataset = dataset_of(config, facts);
+  EbbDataset dataset;
+  bool known = published_data(config, &dataset);
   EbbSequence model;
   EbbSequenceValues values;
   EBB_TRY(ebb_sequence_from_config(config, &dataset, &model));
   EBB_TRY(ebb_sequence_record(graph, &model, ebb_config_integer(config, "loader.batch_size"), dataset.longest,
                               &values));
-  print_assumptions(config, facts, &dataset);
+  print_assumptions(config, known, &dataset);
   print_nodes(graph);
   EBB_TRY(ebb_params_place(params, (uint64_t)ebb_config_integer(config, "train.seed")));
   print_params(config, params);
