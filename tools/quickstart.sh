@@ -1,44 +1,60 @@
 #!/usr/bin/env bash
 # From a fresh clone to a trained, evaluated and plotted Liquid-S4 model: a few minutes on two cores.
+# Usage: tools/quickstart.sh    (a second run keeps the first one's folder and takes another)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
-data=data/quickstart-listops
-run=runs/quickstart
-train_samples=20000 val_samples=1000 test_samples=1000
-min_length=20 max_length=100
-max_depth=4 max_args=4
+data=data/quickstart-listops # as in experiments/quickstart/listops.yaml
+train_samples=50000 val_samples=1000 test_samples=2000
+min_length=10 max_length=50
+max_depth=3 max_args=4
 
-say "Packages"
+# runs/quickstart, or with a number where that is taken.
+new_run() {
+  local name=runs/quickstart n=2
+  while [ -e "$name" ]; do
+    name=runs/quickstart-$n
+    n=$((n + 1))
+  done
+  echo "$name"
+}
+
+say "1/6 Packages"
 tools/install.sh build
 
-say "Build (build/release)"
-configure build/release -DCMAKE_BUILD_TYPE=Release -DEBB_BUILD_TESTS=OFF -DEBB_BUILD_BENCH=OFF >/dev/null
+say "2/6 Build (build/release)"
+configure release -DEBB_BUILD_TESTS=OFF -DEBB_BUILD_BENCH=OFF >/dev/null
 cmake --build build/release --target ebb_program -j "$(build_jobs)"
 ebb=build/release/ebb
 
-say "ListOps: $train_samples training expressions of $min_length to $max_length tokens ($data)"
+say "3/6 Data: ListOps, expressions such as [MAX 2 9 [MIN 4 7 ] 0 ], whose value is the class"
 "$ebb" data listops "$data" --train "$train_samples" --val "$val_samples" --test "$test_samples" \
   --min-length "$min_length" --max-length "$max_length" --max-depth "$max_depth" --max-args "$max_args" --seed 1
 
-say "Train a Liquid-S4 model ($run)"
+run=$(new_run)
+say "4/6 Train a Liquid-S4 model"
+[ "$run" = runs/quickstart ] || echo "runs/quickstart is there already and stays as it is."
 "$ebb" train experiment=quickstart/listops "run_dir=$run"
 
-say "Test split"
+say "5/6 Evaluate on the test split"
 "$ebb" eval "$run" --split test
 
-say "Learning curves"
-"$ebb" plot "$run" -o "$run/curves.png"
+say "6/6 Draw the learning curves"
+"$ebb" plot "$run"
 
 cat <<EOF
 
-What you have now
-  $run/    checkpoints (best.safetensors, last.safetensors), the resolved configuration, metrics,
-                      TensorBoard events and curves.png
-What to do next
-  $ebb info experiment=quickstart/listops                      the model, layer by layer
-  $ebb train experiment=quickstart/listops model.layer.liquid_kernel=series run_dir=runs/series
-  $ebb train --resume $run                            go on from the last checkpoint
-  $ebb plot $run runs/series -o compare.png           two runs in one picture
+Done. $run/ holds
+  best.safetensors, last.safetensors   checkpoints: best on validation, and the last one
+  config.yaml                          every setting of the run
+  metrics.jsonl, events.out.tfevents*  loss and accuracy over the steps, also for TensorBoard
+  curves.png                           the learning curves
+Try next
+  $ebb info $run
+  $ebb train --resume $run trainer.max_epochs=8 scheduler.num_training_steps=6248
+  $ebb train experiment=quickstart/listops model.layer.liquid_degree=3 run_dir=runs/degree3
+  $ebb plot $run runs/degree3 -o compare.png
+  $ebb --help
+README.md has a ten-minute tour.
 EOF

@@ -1,4 +1,5 @@
 /* ebb train */
+#include <errno.h>
 #include <string.h>
 
 #include "cli.h"
@@ -83,8 +84,8 @@ static void print_best(const Job *job, const char *checkpoint) {
   if (run_state(checkpoint, &state) != EBB_OK) return;
   if (state.best_epoch >= 0) print_score(&state);
   terminal_field(stdout, "checkpoint", "%s", checkpoint);
-  terminal_field(stdout, "next", "ebb eval %s", job->folder);
-  terminal_field(stdout, "", "ebb plot %s", job->folder);
+  terminal_field(stdout, "next", "%s eval %s", program_invocation_name, job->folder);
+  terminal_field(stdout, "", "%s plot %s", program_invocation_name, job->folder);
 }
 static EbbStatus print_end(const Job *job) {
   char checkpoint[CLI_PATH_BYTES];
