@@ -221,7 +221,7 @@ static void output_gradient(const EbbS4OutArgs *a, const EbbRun *run, const Tile
     const float *dy = a->dy + t->at + j * a->L;
     Row row = {.width = t->width};
     row.scale = dropout_of(a, run, t, j, spare, &row.factors);
-    if (a->glu)
+    if (o)
       gated_gradient(&row, dy, o + value, o + gate, d_o + value, d_o + gate);
     else
       plain_gradient(&row, dy, d_o + value);
