@@ -13,17 +13,18 @@ extern "C" {
 /* "legs", "diag-lin", ...: the published names. */
 const char *ebb_hippo_name(EbbSsmMeasure measure);
 
-/* Whether the correction of the measure is P P* with a single column P (or none). legt needs two. */
-bool ebb_hippo_rank_one(EbbSsmMeasure measure);
+/* Columns that the correction P P* of the measure needs: 2 of legt, else 1. */
+int64_t ebb_hippo_rank(EbbSsmMeasure measure);
 
 /* The M = N/2 modes with the smallest Im w, ascending, of `copies` copies: A + P P^T = V diag(w) V*, P := V*
    p, B := V* b; w = -1/2 + i im, B = 1, P = 0 for the diag measures. LAPACK fixes eigenvectors up to a phase
    only; here the first component of every column of V that is not zero is real and positive, so B and P do
-   not depend on the LAPACK build. For odd N the real mode is dropped. Shapes: w, B, P (copies, N/2), all
-   distinct; P may be NULL (legt then too). Errors: INVALID (N < 2; odd N for fourier; odd `copies` for hippo
-   and diag), UNSUPPORTED (legt with P), NUMERIC (LAPACK did not converge), MEMORY. */
-EbbStatus ebb_hippo_spectrum(EbbSsmMeasure measure, int64_t N, int64_t copies, EbbC64 *w, EbbC64 *B,
-                             EbbC64 *P) EBB_MUST_CHECK;
+   not depend on the LAPACK build. For odd N the real mode is dropped. Shapes: w, B (copies, N/2), P
+   (rank, copies, N/2), all distinct; P may be NULL; columns beyond the measure's are 0. Errors: INVALID (N <
+   2; odd N for fourier; odd `copies` for hippo and diag; P with too small a rank), NUMERIC (LAPACK did not
+   converge), MEMORY. */
+EbbStatus ebb_hippo_spectrum(EbbSsmMeasure measure, int64_t N, int64_t copies, int64_t rank, EbbC64 *w,
+                             EbbC64 *B, EbbC64 *P) EBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

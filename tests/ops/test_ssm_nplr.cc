@@ -43,6 +43,19 @@ const Variant variants[] = {
        c.measure = EBB_SSM_FOURIER, c.channels = 2, c.N = 16, c.l_max = c.length = 515, c.n_ssm = 1, c.H = 2;
      }},
     {"fourier_relu", [](EbbSsmConfig &c) { c.measure = EBB_SSM_FOURIER, c.real_type = EBB_SSM_RELU; }},
+    {"legt", [](EbbSsmConfig &c) { c.measure = EBB_SSM_LEGT, c.rank = 2; }},
+    {"legt_bidirectional_odd",
+     [](EbbSsmConfig &c) {
+       c.measure = EBB_SSM_LEGT, c.rank = 2, c.channels = 2, c.n_ssm = 2, c.l_max = c.length = 35;
+     }},
+    {"legt_readout_one_copy",
+     [](EbbSsmConfig &c) {
+       c.measure = EBB_SSM_LEGT, c.rank = 2, c.readout = EBB_SSM_LEARNED, c.n_ssm = 1;
+       c.l_max = c.length = 130, c.H = 9;
+     }},
+    {"legs_rank_2", [](EbbSsmConfig &c) { c.rank = 2; }},
+    {"fourier_rank_2_readout",
+     [](EbbSsmConfig &c) { c.measure = EBB_SSM_FOURIER, c.rank = 2, c.readout = EBB_SSM_ONES; }},
     {"diag_lin", [](EbbSsmConfig &c) { c.measure = EBB_SSM_DIAG_LIN; }},
     {"readout_ones", [](EbbSsmConfig &c) { c.readout = EBB_SSM_ONES; }},
     {"readout_learned", [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED; }},
@@ -82,9 +95,10 @@ TEST_P(Nplr, GradientsAndDeterminism) {
   test.config = bytes_of(config);
   test.outputs = config.readout == EBB_SSM_NO_READOUT ? 1 : 2;
   if (test.outputs == 2) test.differentiable = {0, 1};
-  // sigmoid starts at x = 0, so its difference step has no scale of its own; that of fourier must be small
-  // beside Re w.
-  if (config.real_type == EBB_SSM_SIGMOID || config.measure == EBB_SSM_FOURIER)
+  bool near_axis = config.measure == EBB_SSM_FOURIER || config.measure == EBB_SSM_LEGT;
+  // sigmoid starts at x = 0, so its difference step has no scale of its own; that of fourier and legt must be
+  // small beside Re w.
+  if (config.real_type == EBB_SSM_SIGMOID || near_axis)
     test.adjust = [config](EbbParams *params) {
       double re = config.real_type == EBB_SSM_SIGMOID ? -0.6 : -0.1;
       size_t count = size_t(ebb_ssm_copies(&config) * ebb_ssm_modes(&config));
@@ -186,7 +200,7 @@ class NplrNear : public testing::TestWithParam<EbbSsmMeasure> {};
 
 TEST_P(NplrNear, GradientsAreThoseOfTheDenseSystem) {
   EbbSsmConfig config = ssm_config(false);
-  config.measure = GetParam(), config.H = config.n_ssm = 1, config.N = 12;
+  config.rank = 2, config.measure = GetParam(), config.H = config.n_ssm = 1, config.N = 12;
   config.length = config.l_max = 64, config.dt_min = config.dt_max = 0.05;
   SsmBench bench(false, config);
   bench.forward();
@@ -208,7 +222,8 @@ TEST_P(NplrNear, GradientsAreThoseOfTheDenseSystem) {
   EXPECT_LT(relative_error(im, want_im), 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Measures, NplrNear, testing::Values(EBB_SSM_LEGS, EBB_SSM_LAGT, EBB_SSM_FOURIER));
+INSTANTIATE_TEST_SUITE_P(Measures, NplrNear,
+                         testing::Values(EBB_SSM_LEGS, EBB_SSM_LAGT, EBB_SSM_FOURIER, EBB_SSM_LEGT));
 
 TEST(NplrErrors, NameWhatIsWrong) {
   struct Bad {
@@ -221,7 +236,8 @@ TEST(NplrErrors, NameWhatIsWrong) {
              {[](EbbSsmConfig &c) { c.rate = 100; }, EBB_INVALID, "no kernel"},
              {[](EbbSsmConfig &c) { c.channels = 3; }, EBB_INVALID, "channels"},
              {[](EbbSsmConfig &c) { c.dt_min = 1; }, EBB_INVALID, "dt_min"},
-             {[](EbbSsmConfig &c) { c.measure = EBB_SSM_LEGT; }, EBB_UNSUPPORTED, "legt"},
+             {[](EbbSsmConfig &c) { c.measure = EBB_SSM_LEGT; }, EBB_INVALID, "model.layer.rank=2"},
+             {[](EbbSsmConfig &c) { c.rank = 3; }, EBB_INVALID, "rank must be 1 or 2"},
              {[](EbbSsmConfig &c) { c.disc = EBB_SSM_ZOH; }, EBB_UNSUPPORTED, "bilinear"}};
   for (const Bad &b : bad) {
     EbbSsmConfig config = ssm_config(false);

@@ -122,10 +122,11 @@ TEST_P(Step, OtherDiscretisationsAndRates) {
 
 // Internal lengths even, odd and 1, poles next to the axis.
 TEST(StepRecovery, KernelOfTheRecurrenceIsThatOfTheConvolution) {
-  for (EbbSsmMeasure measure : {EBB_SSM_LEGS, EBB_SSM_FOURIER, EBB_SSM_LAGT, EBB_SSM_DIAG_LIN})
+  for (EbbSsmMeasure measure : {EBB_SSM_LEGS, EBB_SSM_FOURIER, EBB_SSM_LAGT, EBB_SSM_LEGT, EBB_SSM_DIAG_LIN})
     for (int64_t L : {1, 2, 63, 200}) {
       EbbSsmConfig config = ssm_config(false);
-      config.measure = measure, config.N = 20, config.length = config.l_max = L;
+      config.measure = measure, config.rank = measure == EBB_SSM_LEGT ? 2 : 1, config.N = 20,
+      config.length = config.l_max = L;
       SsmBench bench(false, config, 2, false);
       bench.forward();
       Params params(bench, config, false);

@@ -197,7 +197,10 @@ static void solve(std::vector<Complex> a, size_t n, std::vector<Complex> &b, siz
 
 DenseSystem dense_bilinear(const std::vector<Complex> &w, const std::vector<Complex> &B,
                            const std::vector<Complex> &P, double dt) {
-  std::vector<Complex> W = closed(w), p = closed(P);
+  std::vector<Complex> W = closed(w);
+  std::vector<std::vector<Complex>> columns;
+  for (auto at = P.begin(); at != P.end(); at += std::ptrdiff_t(w.size()))
+    columns.push_back(closed({at, at + std::ptrdiff_t(w.size())}));
   DenseSystem out;
   out.n = W.size();
   size_t n = out.n;
@@ -205,7 +208,8 @@ DenseSystem dense_bilinear(const std::vector<Complex> &w, const std::vector<Comp
   out.A.resize(n * n);
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < n; j++) {
-      Complex a = (i == j ? W[i] : 0.0) - (p.empty() ? 0.0 : p[i] * std::conj(p[j]));
+      Complex a = i == j ? W[i] : 0.0;
+      for (const auto &p : columns) a -= p[i] * std::conj(p[j]);
       out.A[i * n + j] = (i == j ? 1.0 : 0.0) + 0.5 * dt * a;
       minus[i * n + j] = (i == j ? 1.0 : 0.0) - 0.5 * dt * a;
     }
@@ -230,7 +234,11 @@ ChannelValues channel_values(const SsmBench &bench, const EbbSsmConfig &config, 
   for (size_t m = copy; m < copy + M; m++)
     out.w.emplace_back(ebb_ssm_real(config.real_type, diagonal ? 1e-4 : 0, re[m]), im[m]);
   out.B = pairs(bench.get("kernel.B"), copy, M);
-  if (!diagonal) out.P = pairs(bench.get("kernel.P"), copy, M);
+  for (int64_t i = 0; !diagonal && i < ebb_ssm_rank(&config); i++) {
+    std::vector<Complex> column =
+        pairs(bench.get("kernel.P"), size_t(i * ebb_ssm_copies(&config)) * M + copy, M);
+    out.P.insert(out.P.end(), column.begin(), column.end());
+  }
   out.C = pairs(bench.get("kernel.C"), size_t(c * config.H + h) * M, M);
   out.dt = std::exp(bench.get("kernel.log_dt")[size_t(h)]) * config.rate;
   return out;

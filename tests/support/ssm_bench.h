@@ -51,7 +51,7 @@ struct DenseSystem {
   std::vector<Complex> apply(const std::vector<Complex> &x) const;
   std::vector<Complex> apply_left(const std::vector<Complex> &c) const;
 };
-// Bilinear. P empty: diagonal.
+// Bilinear. P: columns behind each other; empty: diagonal.
 DenseSystem dense_bilinear(const std::vector<Complex> &w, const std::vector<Complex> &B,
                            const std::vector<Complex> &P, double dt);
 // z and conj(z) behind it.

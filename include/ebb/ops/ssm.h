@@ -4,7 +4,8 @@
    Structured State Spaces"; "On the Parameterization and Initialization of Diagonal State Space Models".
 
    One channel is x' = A x + B u, y = 2 Re(C x) over the M stored modes; the other M are their conjugates.
-   A = diag(w) - P P* (ssm_nplr) or diag(w) (ssm_diag). Channel h uses copy h mod n_ssm of w, B and P. */
+   A = diag(w) - P P*, with one or two columns P, (ssm_nplr) or diag(w) (ssm_diag). Channel h uses copy h mod
+   n_ssm of w, B and P. */
 #ifndef EBB_OPS_SSM_H
 #define EBB_OPS_SSM_H
 
@@ -90,9 +91,10 @@ EBB_INLINE int64_t ebb_ssm_kernel_length(const EbbSsmConfig *config) {
 }
 
 /* The parameters and buffers, local names without the leading "kernel." as in the enumeration.
-   C (channels,H,M,2), log_dt (H), B and P (1,n_ssm,M,2; B of the diagonal ops (n_ssm,M,2)), inv_w_real and
-   w_imag (n_ssm,M), e (H,M,2), buffer L (1): the internal kernel length, 0 until the first layout.
-   Buffers liquid.B (n_ssm,M,2), liquid.C (channels,H,M,2), liquid.w (n_ssm,M,2), liquid.log_dt (H). */
+   C (channels,H,M,2), log_dt (H), B (1,n_ssm,M,2; in the diagonal ops (n_ssm,M,2)), P (rank,n_ssm,M,2),
+   inv_w_real and w_imag (n_ssm,M), e (H,M,2), buffer L (1): the internal kernel length, 0 until the first
+   layout. Buffers liquid.B (n_ssm,M,2), liquid.C (channels,H,M,2), liquid.w (n_ssm,M,2), liquid.log_dt (H).
+ */
 typedef enum EbbSsmParam {
   EBB_SSM_P_C,
   EBB_SSM_P_LOG_DT,

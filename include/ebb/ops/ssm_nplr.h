@@ -1,4 +1,4 @@
-/* Op ssm_nplr: the convolution kernel of a diagonal plus rank-1 state-space model, by its generating
+/* Op ssm_nplr: the convolution kernel of a diagonal plus low-rank state-space model, by its generating
    function. k_l = C Abar^l Bbar for l < Lk, bilinear Abar and Bbar, where the parameter kernel.C is C~ = C (I
    - Abar^n): at the nodes z_j = i y_j, y_j = 2 tan(pi j / n), with lam = w dt and r_XY = dt sum_m [ v / (z -
    lam) + conj(v) / (z - conj(lam)) ], v = X_m Y_m, khat = (r_BC - r_BQ r_PC / (1 + r_PQ)) (1 + z / 2),  Q =
@@ -20,8 +20,10 @@ extern "C" {
 #define EBB_NPLR_NEAR_RADIUS 0.25
 
 /* Config: EbbSsmConfig. No inputs. Outputs k (C,H,Lk) and, with a readout, ke (H,Lk): (K_e)_l = e Abar^l
-   Bbar, not truncated. Parameters and buffer kernel.L: ebb_ssm_spec, not diagonal. Products v, in this order,
-   K = 2 C + 2 of them: B C~_c (C), P C~_c (C), B Q, P Q. */
+   Bbar, not truncated. Parameters and buffer kernel.L: ebb_ssm_spec, not diagonal. With rank 2
+   there is an r for each of the columns of P and Q: r_BQ (I + r_PQ)^-1 r_PC. Products v, in this order, of
+   kernels c and columns i, j: B C~_c, P_i C~_c (c fastest), B Q_j, P_i Q_j (j fastest). K products: 2 C + 2
+   with rank 1, 12 or (C = 1) 9 and one that is 0 with rank 2. */
 typedef struct EbbSsmNplrArgs {
   EbbSsmConfig config;
   int64_t M, Lk;
@@ -32,14 +34,14 @@ typedef struct EbbSsmNplrArgs {
   const float *y;                                             /* (Fp) table, 0 in the padding */
   const float *C;                                             /* (C,H,M,2) */
   const float *log_dt;                                        /* (H) */
-  const float *B, *P;                                         /* (1,n_ssm,M,2) */
+  const float *B, *P;                                         /* (1,n_ssm,M,2), (rank,n_ssm,M,2) */
   const float *inv_w_real, *w_imag;                           /* (n_ssm,M) */
   const float *e;                                             /* (H,M,2), NULL unless learned */
   float *dC, *dlog_dt, *dB, *dP, *dinv_w_real, *dw_imag, *de; /* as their values, or NULL; added to */
   float *k, *ke;                                              /* outputs; ke NULL without a readout */
   const float *dk, *dke;                                      /* their gradients, or NULL */
   float *r;       /* saved (H,K,2,Fp): real and imaginary parts of r_XY; NULL without backward */
-  double *shared; /* scratch (H,M,6): gradients of w, B, P a channel, before the copies' sum */
+  double *shared; /* scratch (H,M,4+2 rank): gradients of w, B, P a channel, before the copies' sum */
   char *scratch;  /* scratch_row bytes a thread */
   size_t scratch_row;
 } EbbSsmNplrArgs;
@@ -110,25 +112,24 @@ EBB_INLINE EbbCauchyWeight64 ebb_cauchy_weight(EbbC64 v, EbbC64 lam, double dt) 
 
 EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, float, FLT_MIN, EbbCauchySum, EbbCauchyFlow, ebb_cauchy)
 
-/* khat at one node, and the gradients of the four r from that of khat, for a complex type C. */
-#define EBB_WOODBURY_FORMULAS(C, R, c, Grad, name)                                                           \
-  EBB_INLINE C name(C bc, C pc, C bq, C pq, R y) {                                                           \
-    C correction = c##_div(c##_mul(bq, pc), c##_make(1 + pq.re, pq.im));                                     \
-    return c##_mul(c##_sub(bc, correction), c##_make(1, y / 2));                                             \
-  }                                                                                                          \
-  typedef struct Grad {                                                                                      \
-    C bc, pc, bq, pq;                                                                                        \
-  } Grad;                                                                                                    \
-  EBB_INLINE Grad name##_grad(C pc, C bq, C pq, R y, C dkhat) {                                              \
-    C inverse = c##_inv(c##_make(1 + pq.re, pq.im));                                                         \
-    C bq_part = c##_mul(bq, inverse), pc_part = c##_mul(pc, inverse);                                        \
-    Grad grad;                                                                                               \
-    grad.bc = c##_mul_conj(dkhat, c##_make(1, y / 2));                                                       \
-    grad.pc = c##_neg(c##_mul_conj(grad.bc, bq_part));                                                       \
-    grad.bq = c##_neg(c##_mul_conj(grad.bc, pc_part));                                                       \
-    grad.pq = c##_mul_conj(grad.bc, c##_mul(bq_part, pc_part));                                              \
-    return grad;                                                                                             \
-  }
+/* khat at one node, and the gradients of the four r from that of khat. */
+EBB_INLINE EbbC32 ebb_woodbury(EbbC32 bc, EbbC32 pc, EbbC32 bq, EbbC32 pq, float y) {
+  EbbC32 correction = ebb_c32_div(ebb_c32_mul(bq, pc), ebb_c32_make(1 + pq.re, pq.im));
+  return ebb_c32_mul(ebb_c32_sub(bc, correction), ebb_c32_make(1, 0.5f * y));
+}
+typedef struct EbbWoodburyGrad {
+  EbbC32 bc, pc, bq, pq;
+} EbbWoodburyGrad;
+EBB_INLINE EbbWoodburyGrad ebb_woodbury_grad(EbbC32 pc, EbbC32 bq, EbbC32 pq, float y, EbbC32 dkhat) {
+  EbbC32 inverse = ebb_c32_inv(ebb_c32_make(1 + pq.re, pq.im));
+  EbbC32 bq_part = ebb_c32_mul(bq, inverse), pc_part = ebb_c32_mul(pc, inverse);
+  EbbWoodburyGrad grad;
+  grad.bc = ebb_c32_mul_conj(dkhat, ebb_c32_make(1, 0.5f * y));
+  grad.pc = ebb_c32_neg(ebb_c32_mul_conj(grad.bc, bq_part));
+  grad.bq = ebb_c32_neg(ebb_c32_mul_conj(grad.bc, pc_part));
+  grad.pq = ebb_c32_mul_conj(grad.bc, ebb_c32_mul(bq_part, pc_part));
+  return grad;
+}
 
 /* (I + R)^-1 x for a rank-2 R, rows behind each other. */
 #define EBB_SOLVE2(C, c, name)                                                                               \
@@ -142,8 +143,34 @@ EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, float, FLT_MIN, EbbCauchySum, EbbCau
 EBB_SOLVE2(EbbC32, ebb_c32, ebb_woodbury_solve)
 EBB_SOLVE2(EbbC64, ebb_c64, ebb_woodbury64_solve)
 
-EBB_WOODBURY_FORMULAS(EbbC32, float, ebb_c32, EbbWoodburyGrad, ebb_woodbury)
-EBB_WOODBURY_FORMULAS(EbbC64, double, ebb_c64, EbbWoodburyGrad64, ebb_woodbury64)
+/* The same with rank 2: pc of both columns, bq of both, pq row by row. */
+#define EBB_WOODBURY2_FORMULAS(C, R, c, solve, Grad, name)                                                   \
+  EBB_INLINE C name(C bc, const C pc[2], const C bq[2], const C pq[4], R y) {                                \
+    C gamma[2];                                                                                              \
+    solve(pq, pc, gamma);                                                                                    \
+    C correction = c##_add(c##_mul(bq[0], gamma[0]), c##_mul(bq[1], gamma[1]));                              \
+    return c##_mul(c##_sub(bc, correction), c##_make(1, y / 2));                                             \
+  }                                                                                                          \
+  typedef struct Grad {                                                                                      \
+    C bc, pc[2], bq[2], pq[4];                                                                               \
+  } Grad;                                                                                                    \
+  EBB_INLINE Grad name##_grad(const C pc[2], const C bq[2], const C pq[4], R y, C dkhat) {                   \
+    const C transposed[4] = {pq[0], pq[2], pq[1], pq[3]};                                                    \
+    C beta[2], gamma[2];                                                                                     \
+    solve(pq, pc, gamma);                                                                                    \
+    solve(transposed, bq, beta);                                                                             \
+    Grad grad;                                                                                               \
+    grad.bc = c##_mul_conj(dkhat, c##_make(1, y / 2));                                                       \
+    for (int i = 0; i < 2; i++) {                                                                            \
+      grad.pc[i] = c##_neg(c##_mul_conj(grad.bc, beta[i]));                                                  \
+      grad.bq[i] = c##_neg(c##_mul_conj(grad.bc, gamma[i]));                                                 \
+      for (int j = 0; j < 2; j++) grad.pq[2 * i + j] = c##_mul_conj(grad.bc, c##_mul(beta[i], gamma[j]));    \
+    }                                                                                                        \
+    return grad;                                                                                             \
+  }
+
+EBB_WOODBURY2_FORMULAS(EbbC32, float, ebb_c32, ebb_woodbury_solve, EbbWoodbury2Grad, ebb_woodbury2)
+EBB_WOODBURY2_FORMULAS(EbbC64, double, ebb_c64, ebb_woodbury64_solve, EbbWoodbury2Grad64, ebb_woodbury2_64)
 
 /* The gradient of v from those of its weights, summed over the nodes; adds to the gradients of lam and dt. */
 EBB_INLINE EbbC64 ebb_cauchy_weight_grad(EbbC64 v, EbbC64 lam, double dt, double dalpha, double dbeta,
@@ -154,29 +181,35 @@ EBB_INLINE EbbC64 ebb_cauchy_weight_grad(EbbC64 v, EbbC64 lam, double dt, double
   return ebb_c64_make(2 * dt * (dbeta - lam.re * dalpha), -2 * dt * lam.im * dalpha);
 }
 
-/* The discrete system without matrices: x' = a x - r s + Bbar u with s = 2 Re sum q x over the stored modes.
-   With d = 1 / (1 - dt w / 2), g = 2 Re sum |P|^2 d and kappa = dt / (1 + dt g / 2):
-   a = 2 d - 1, r = kappa d P, q = conj(P) d, Bbar = dt d B - (dt / 2) s_B r, s_B = 2 Re sum q B
-   (Woodbury's formula on (I - dt/2 A)^-1 = (Abar + I) / 2). */
+/* The discrete system without matrices: x' = a x - sum_j r_j s_j + Bbar u, s_j = 2 Re sum q_j x over the
+   stored modes. With d = 1 / (1 - dt w / 2), G_ij = 2 Re sum conj(P_i) d P_j, kappa = dt (I + dt G / 2)^-1:
+   a = 2 d - 1, r_j = d sum_i P_i kappa_ij, q_j = conj(P_j) d, Bbar = dt d B - (dt / 2) sum_j s_Bj r_j,
+   s_Bj = 2 Re sum q_j B (Woodbury's formula on (I - dt/2 A)^-1 = (Abar + I) / 2). */
 EBB_INLINE EbbC64 ebb_dplr_inverse(EbbC64 w, double dt) {
   return ebb_c64_inv(ebb_c64_make(1 - 0.5 * dt * w.re, -0.5 * dt * w.im));
 }
-EBB_INLINE double ebb_dplr_kappa(double dt, double g) { return dt / (1 + 0.5 * dt * g); }
-
-/* Column i of P in channel h's copy, in double. */
-EBB_INLINE EbbC64 ebb_ssm_nplr_P(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int64_t i) {
-  int64_t copies = ebb_ssm_copies(&args->config), at = 2 * ((i * copies + h % copies) * args->M + m);
-  return ebb_c64_make((double)args->P[at], (double)args->P[at + 1]);
+/* rank^2 values, rows behind each other. */
+EBB_INLINE void ebb_dplr_kappa(int64_t rank, double dt, const double *G, double *kappa) {
+  if (rank == 1) {
+    kappa[0] = dt / (1 + 0.5 * dt * G[0]);
+    return;
+  }
+  double a = 1 + 0.5 * dt * G[0], b = 0.5 * dt * G[1], c = 0.5 * dt * G[2], d = 1 + 0.5 * dt * G[3];
+  double scale = dt / (a * d - b * c);
+  kappa[0] = d * scale, kappa[1] = -b * scale, kappa[2] = -c * scale, kappa[3] = a * scale;
 }
 
-/* Channel h's copy of the shared parameters, in double; P its first column. */
+/* Channel h's copy of the shared parameters, in double; P: its `rank` columns. */
 EBB_INLINE void ebb_ssm_nplr_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, EbbC64 *w, EbbC64 *B,
                                   EbbC64 *P) {
   int64_t i = h % ebb_ssm_copies(&args->config) * args->M + m;
   *w = ebb_c64_make(ebb_ssm_real(args->config.real_type, 0, (double)args->inv_w_real[i]),
                     (double)args->w_imag[i]);
   *B = ebb_c64_make((double)args->B[2 * i], (double)args->B[2 * i + 1]);
-  *P = ebb_c64_make((double)args->P[2 * i], (double)args->P[2 * i + 1]);
+  for (int64_t c = 0; c < ebb_ssm_rank(&args->config); c++) {
+    int64_t at = 2 * (c * ebb_ssm_copies(&args->config) * args->M + i);
+    P[c] = ebb_c64_make((double)args->P[at], (double)args->P[at + 1]);
+  }
 }
 
 #ifdef __cplusplus

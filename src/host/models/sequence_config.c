@@ -29,6 +29,7 @@ static EbbSsmConfig ssm_of(const EbbConfig *config) {
       .N = ebb_config_integer(config, "model.layer.d_state"),
       .n_ssm = integer_or(config, "model.layer.n_ssm", d_model),
       .l_max = integer_or(config, "model.layer.l_max", 0),
+      .rank = ebb_config_integer(config, "model.layer.rank"),
       .rate = 1,
       .measure = measure_of(config),
       .real_type = ENUM(EbbSsmReal, config, "model.layer.real_type"),

@@ -7,12 +7,13 @@
 
 static const double PI = 3.14159265358979323846;
 
-/* Skew part of A + P P^T for i > j (its negative holds for i < j), its constant diagonal, b and p. */
+/* Skew part of A + P P^T for i > j (its negative holds for i < j), its constant diagonal, b and the columns
+ * of P. */
 typedef struct Hippo {
   double (*below)(int64_t i, int64_t j);
   double diagonal;
   double (*b)(int64_t i);
-  double (*p)(int64_t i);
+  double (*p[2])(int64_t i);
 } Hippo;
 
 static double legs_below(int64_t i, int64_t j) {
@@ -23,6 +24,8 @@ static double legs_p(int64_t i) { return sqrt((double)i + 0.5); }
 
 static double legt_below(int64_t i, int64_t j) { return (i - j) % 2 ? legs_below(i, j) : 0; }
 static double legt_b(int64_t i) { return 0.5 * legs_b(i); }
+static double legt_odd(int64_t i) { return i % 2 ? legs_p(i) : 0; }
+static double legt_even(int64_t i) { return i % 2 ? 0 : legs_p(i); }
 
 static double lagt_below(int64_t i, int64_t j) {
   (void)i, (void)j;
@@ -37,9 +40,11 @@ static double lagt_p(int64_t i) {
   return sqrt(0.5);
 }
 
-static const Hippo legs = {legs_below, -0.5, legs_b, legs_p};
-static const Hippo legt = {legt_below, 0, legt_b, NULL};
-static const Hippo lagt = {lagt_below, 0, lagt_b, lagt_p};
+static const Hippo legs = {legs_below, -0.5, legs_b, {legs_p, NULL}};
+static const Hippo legt = {legt_below, 0, legt_b, {legt_odd, legt_even}};
+static const Hippo lagt = {lagt_below, 0, lagt_b, {lagt_p, NULL}};
+
+/* Columns P[0] and P[1] of the correction are NULL where nobody wants them. P[1] comes in as 0. */
 
 /* The first component above rounding noise becomes real and positive. */
 static double complex gauge(const double complex *column, int64_t N) {
@@ -56,7 +61,7 @@ static EbbC64 project(const double complex *column, int64_t N, double (*x)(int64
 }
 
 static EbbStatus diagonalise(const Hippo *hippo, int64_t N, double complex *matrix, double *values, EbbC64 *w,
-                             EbbC64 *B, EbbC64 *P) {
+                             EbbC64 *B, EbbC64 *const *P) {
   for (int64_t i = 0; i < N; i++) /* row i of the Hermitian -i S; its lower triangle is enough */
     for (int64_t j = 0; j < N; j++) matrix[j * N + i] = i > j ? -I * hippo->below(i, j) : 0;
   lapack_int info = LAPACKE_zheevd(LAPACK_COL_MAJOR, 'V', 'L', (lapack_int)N, matrix, (lapack_int)N, values);
@@ -67,12 +72,13 @@ static EbbStatus diagonalise(const Hippo *hippo, int64_t N, double complex *matr
     const double complex *column = matrix + m * N;
     w[m] = ebb_c64_make(hippo->diagonal, values[m]);
     B[m] = project(column, N, hippo->b);
-    if (P) P[m] = project(column, N, hippo->p);
+    for (int i = 0; i < 2; i++)
+      if (P[i] && hippo->p[i]) P[i][m] = project(column, N, hippo->p[i]);
   }
   return EBB_OK;
 }
 
-static EbbStatus normal_plus_low_rank(const Hippo *hippo, int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus normal_plus_low_rank(const Hippo *hippo, int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   double complex *matrix = malloc((size_t)N * (size_t)N * sizeof *matrix);
   double *values = malloc((size_t)N * sizeof *values);
   EbbStatus status = matrix && values
@@ -84,40 +90,37 @@ static EbbStatus normal_plus_low_rank(const Hippo *hippo, int64_t N, EbbC64 *w, 
   return status;
 }
 
-static EbbStatus make_legs(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus make_legs(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   return normal_plus_low_rank(&legs, N, w, B, P);
 }
 
-static EbbStatus make_lagt(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus make_lagt(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   return normal_plus_low_rank(&lagt, N, w, B, P);
 }
 
-static EbbStatus make_legt(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
-  if (P)
-    return ebb_fail(EBB_UNSUPPORTED,
-                    "measure legt needs a rank-2 correction, which ssm_nplr does not have: use "
-                    "legs, lagt, fourier, hippo or mode diag");
-  return normal_plus_low_rank(&legt, N, w, B, NULL);
+static EbbStatus make_legt(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
+  return normal_plus_low_rank(&legt, N, w, B, P);
 }
 
 /* The blocks pi [[0, -k], [k, 0]] have the eigenvectors (1, i) / sqrt 2 at -i pi k; k = 0 stands for the one
    double zero eigenvalue, whose eigenvectors are otherwise not determined. */
-static EbbStatus make_fourier(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus make_fourier(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   if (N % 2) return ebb_fail(EBB_INVALID, "measure fourier needs an even d_state, got %lld", (long long)N);
   for (int64_t m = 0; m < N / 2; m++) {
     int64_t k = N / 2 - 1 - m;
     w[m] = ebb_c64_make(0, -PI * (double)k);
     B[m] = ebb_c64_make(k ? 1 : sqrt(0.5), 0);
-    if (P) P[m] = B[m];
+    if (P[0]) P[0][m] = B[m];
   }
   return EBB_OK;
 }
 
-static EbbStatus make_diagonal(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P, double (*im)(double, double)) {
+static EbbStatus make_diagonal(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P,
+                               double (*im)(double, double)) {
   for (int64_t m = 0; m < N / 2; m++) {
     w[m] = ebb_c64_make(-0.5, im((double)m, (double)N));
     B[m] = ebb_c64_make(1, 0);
-    if (P) P[m] = ebb_c64_make(0, 0);
+    if (P[0]) P[0][m] = ebb_c64_make(0, 0);
   }
   return EBB_OK;
 }
@@ -128,22 +131,23 @@ static double linear_im(double m, double N) {
 }
 static double inverse_im(double m, double N) { return N / PI * (N / (2 * m + 1) - 1); }
 
-static EbbStatus make_diag_lin(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus make_diag_lin(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   return make_diagonal(N, w, B, P, linear_im);
 }
-static EbbStatus make_diag_inv(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus make_diag_inv(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   return make_diagonal(N, w, B, P, inverse_im);
 }
-static EbbStatus make_diag_legs(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
-  EBB_TRY(make_legs(N, w, B, NULL));
+static EbbStatus make_diag_legs(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
+  EbbC64 *const none[2] = {NULL, NULL};
+  EBB_TRY(make_legs(N, w, B, none));
   for (int64_t m = 0; m < N / 2; m++) {
     B[m] = ebb_c64_make(1, 0);
-    if (P) P[m] = ebb_c64_make(0, 0);
+    if (P[0]) P[0][m] = ebb_c64_make(0, 0);
   }
   return EBB_OK;
 }
 
-typedef EbbStatus (*Maker)(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *P);
+typedef EbbStatus (*Maker)(int64_t N, EbbC64 *w, EbbC64 *B, EbbC64 *const *P);
 
 static const struct {
   const char *name;
@@ -162,29 +166,39 @@ static const struct {
 
 const char *ebb_hippo_name(EbbSsmMeasure measure) { return measures[measure].name; }
 
-bool ebb_hippo_rank_one(EbbSsmMeasure measure) { return measure != EBB_SSM_LEGT; }
+int64_t ebb_hippo_rank(EbbSsmMeasure measure) { return measure == EBB_SSM_LEGT ? 2 : 1; }
 
 /* All copies of one part are the same. */
-static EbbStatus fill(Maker maker, int64_t N, int64_t copies, EbbC64 *w, EbbC64 *B, EbbC64 *P) {
+static EbbStatus fill(Maker maker, int64_t N, int64_t copies, EbbC64 *w, EbbC64 *B, EbbC64 *const *P) {
   int64_t M = N / 2;
+  size_t bytes = (size_t)M * sizeof *w;
+  if (P[1]) memset(P[1], 0, bytes);
   EBB_TRY(maker(N, w, B, P));
   for (int64_t c = 1; c < copies; c++) {
-    memcpy(w + c * M, w, (size_t)M * sizeof *w);
-    memcpy(B + c * M, B, (size_t)M * sizeof *B);
-    if (P) memcpy(P + c * M, P, (size_t)M * sizeof *P);
+    memcpy(w + c * M, w, bytes);
+    memcpy(B + c * M, B, bytes);
+    for (int i = 0; i < 2; i++)
+      if (P[i]) memcpy(P[i] + c * M, P[i], bytes);
   }
   return EBB_OK;
 }
 
-EbbStatus ebb_hippo_spectrum(EbbSsmMeasure measure, int64_t N, int64_t copies, EbbC64 *w, EbbC64 *B,
-                             EbbC64 *P) {
+EbbStatus ebb_hippo_spectrum(EbbSsmMeasure measure, int64_t N, int64_t copies, int64_t rank, EbbC64 *w,
+                             EbbC64 *B, EbbC64 *P) {
   if (N < 2) return ebb_fail(EBB_INVALID, "d_state must be at least 2, got %lld", (long long)N);
+  if (P && (rank < ebb_hippo_rank(measure) || rank > 2))
+    return ebb_fail(EBB_INVALID, "measure %s needs rank %lld to 2, got %lld", ebb_hippo_name(measure),
+                    (long long)ebb_hippo_rank(measure), (long long)rank);
+  int64_t half = copies / 2, M = N / 2;
+  EbbC64 *const columns[2] = {P, P && rank == 2 ? P + copies * M : NULL};
   const Maker *part = measures[measure].part;
-  if (!part[1]) return fill(part[0], N, copies, w, B, P);
+  if (!part[1]) return fill(part[0], N, copies, w, B, columns);
   if (copies % 2)
     return ebb_fail(EBB_INVALID, "measure %s mixes two spectra: n_ssm must be even, got %lld",
                     ebb_hippo_name(measure), (long long)copies);
-  int64_t half = copies / 2, offset = half * (N / 2);
-  EBB_TRY(fill(part[0], N, half, w, B, P));
-  return fill(part[1], N, half, w + offset, B + offset, P ? P + offset : NULL);
+  int64_t offset = half * M;
+  EbbC64 *const latter[2] = {columns[0] ? columns[0] + offset : NULL,
+                             columns[1] ? columns[1] + offset : NULL};
+  EBB_TRY(fill(part[0], N, half, w, B, columns));
+  return fill(part[1], N, half, w + offset, B + offset, latter);
 }

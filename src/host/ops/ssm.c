@@ -8,7 +8,7 @@
 /* Which learning rate of its own a parameter has; with one of these, its weight decay is 0. */
 typedef enum OwnRate { GLOBAL, RATE_DT, RATE_A, RATE_B } OwnRate;
 
-/* Shapes by letter: c channels, h H, s copies, m modes, 2 and 1 themselves. */
+/* Shapes by letter: c channels, r rank, h H, s copies, m modes, 2 and 1 themselves. */
 static const struct {
   const char *name, *dims;
   bool buffer;
@@ -17,7 +17,7 @@ static const struct {
     [EBB_SSM_P_C] = {"kernel.C", "chm2", false, GLOBAL},
     [EBB_SSM_P_LOG_DT] = {"kernel.log_dt", "h", false, RATE_DT},
     [EBB_SSM_P_B] = {"kernel.B", "1sm2", false, RATE_B},
-    [EBB_SSM_P_P] = {"kernel.P", "1sm2", false, RATE_A},
+    [EBB_SSM_P_P] = {"kernel.P", "rsm2", false, RATE_A},
     [EBB_SSM_P_INV_W_REAL] = {"kernel.inv_w_real", "sm", false, RATE_A},
     [EBB_SSM_P_W_IMAG] = {"kernel.w_imag", "sm", false, RATE_A},
     [EBB_SSM_P_E] = {"kernel.e", "hm2", false, GLOBAL},
@@ -30,6 +30,7 @@ static const struct {
 
 static int64_t dimension(const EbbSsmConfig *config, char letter) {
   if (letter == 'c') return config->channels;
+  if (letter == 'r') return ebb_ssm_rank(config);
   if (letter == 'h') return config->H;
   if (letter == 's') return ebb_ssm_copies(config);
   if (letter == 'm') return ebb_ssm_modes(config);
@@ -61,6 +62,8 @@ static EbbStatus check_sizes(const EbbSsmConfig *config, const char *where) {
   if (config->channels < 1 || config->channels > 2)
     return ebb_fail(EBB_INVALID, "%s: channels must be 1, or 2 if bidirectional, got %lld", where,
                     (long long)config->channels);
+  if (config->rank < 0 || config->rank > 2)
+    return ebb_fail(EBB_INVALID, "%s: rank must be 1 or 2, got %lld", where, (long long)config->rank);
   if (config->l_max < 0)
     return ebb_fail(EBB_INVALID, "%s: l_max must not be negative, got %lld", where, (long long)config->l_max);
   if (ebb_ssm_kernel_length(config) < 1)
@@ -90,17 +93,15 @@ EbbStatus ebb_ssm_check(const EbbSsmConfig *config, bool diagonal, const char *w
                     "%s: mode nplr has the bilinear discretisation only; use mode diag for zoh "
                     "or dss",
                     where);
-  if (!diagonal && !ebb_hippo_rank_one(config->measure))
-    return ebb_fail(EBB_UNSUPPORTED,
-                    "%s: measure %s needs rank 2; mode nplr has rank 1: use legs, lagt, fourier, "
-                    "hippo or a diag measure, or mode diag",
+  if (!diagonal && ebb_ssm_rank(config) < ebb_hippo_rank(config->measure))
+    return ebb_fail(EBB_INVALID, "%s: measure %s needs a low-rank part of rank 2: set model.layer.rank=2",
                     where, ebb_hippo_name(config->measure));
   return EBB_OK;
 }
 
 /* What init draws, on the host. */
 typedef struct Draws {
-  EbbC64 *w, *B, *P, *C; /* (s,m) three times, (c,h,m) */
+  EbbC64 *w, *B, *P, *C; /* (s,m), (s,m), (r,s,m), (c,h,m) */
   float *row;            /* room for the largest parameter */
 } Draws;
 
@@ -165,8 +166,8 @@ static EbbStatus draw_and_write(EbbPrepare *prepare, const EbbSsmConfig *config,
                                 const Draws *draws) {
   uint64_t seed = ebb_prepare_seed(prepare);
   float *row = draws->row;
-  EBB_TRY(ebb_hippo_spectrum(config->measure, config->N, ebb_ssm_copies(config), draws->w, draws->B,
-                             diagonal ? NULL : draws->P));
+  EBB_TRY(ebb_hippo_spectrum(config->measure, config->N, ebb_ssm_copies(config), ebb_ssm_rank(config),
+                             draws->w, draws->B, diagonal ? NULL : draws->P));
   draw_C(config, diagonal, seed, draws->B, draws->C);
   EBB_TRY(write_w(prepare, config, diagonal, draws));
   EBB_TRY(write_complex(prepare, config, diagonal, EBB_SSM_P_B, draws->B, 1, row));
@@ -186,12 +187,13 @@ static EbbStatus draw_and_write(EbbPrepare *prepare, const EbbSsmConfig *config,
 EbbStatus ebb_ssm_init(EbbPrepare *prepare, const EbbSsmConfig *config, bool diagonal) {
   EBB_TRY(ebb_ssm_check(config, diagonal, ebb_prepare_where(prepare)));
   size_t modes = (size_t)ebb_ssm_modes(config), shared = (size_t)ebb_ssm_copies(config) * modes;
+  size_t rank = (size_t)ebb_ssm_rank(config);
   size_t own = (size_t)config->channels * (size_t)config->H * modes;
-  EbbC64 *block = malloc((3 * shared + own) * sizeof *block);
-  float *row = malloc(2 * (own + (size_t)config->H) * sizeof *row);
+  EbbC64 *block = malloc(((2 + rank) * shared + own) * sizeof *block);
+  float *row = malloc(2 * (rank * own + (size_t)config->H) * sizeof *row);
   EbbStatus status;
   if (block && row) {
-    Draws draws = {block, block + shared, block + 2 * shared, block + 3 * shared, row};
+    Draws draws = {block, block + shared, block + 2 * shared, block + (2 + rank) * shared, row};
     status = draw_and_write(prepare, config, diagonal, &draws);
   } else {
     status = ebb_fail(EBB_MEMORY, "%s: no memory for %zu initial values", ebb_prepare_where(prepare), own);

@@ -3,42 +3,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-static EbbC64 d_of(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, EbbC64 *B, EbbC64 *P) {
-  EbbC64 w;
-  ebb_ssm_nplr_mode(args, h, m, &w, B, P);
-  return ebb_dplr_inverse(w, dt);
-}
-
 static void set_lane(EbbLanes2 *to, int lane, EbbC64 z) {
   to->re[lane] = z.re;
   to->im[lane] = z.im;
 }
 
+/* One mode, with d = 1 / (1 - dt w / 2) for w. */
+typedef struct Mode {
+  EbbC64 d, B, P[2];
+} Mode;
+
+static Mode mode_of(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt) {
+  Mode mode = {0};
+  EbbC64 w;
+  ebb_ssm_nplr_mode(args, h, m, &w, &mode.B, mode.P);
+  mode.d = ebb_dplr_inverse(w, dt);
+  return mode;
+}
+
 static void make_lane(const EbbSsmNplrArgs *args, int64_t h, int lane, const EbbDplrLanes *lanes) {
-  double dt = exp((double)args->log_dt[h]) * args->config.rate, g = 0, sB = 0;
-  EbbC64 B, P;
-  for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 d = d_of(args, h, m, dt, &B, &P), q = ebb_c64_mul_conj(d, P);
-    g += 2 * ebb_c64_norm2(P) * d.re;
-    sB += 2 * ebb_c64_mul(q, B).re;
+  int64_t M = args->M, rank = lanes->rank;
+  double dt = exp((double)args->log_dt[h]) * args->config.rate, G[4] = {0}, sB[2] = {0}, kappa[4];
+  for (int64_t m = 0; m < M; m++) {
+    Mode mode = mode_of(args, h, m, dt);
+    for (int64_t i = 0; i < rank; i++) {
+      EbbC64 q = ebb_c64_mul_conj(mode.d, mode.P[i]);
+      sB[i] += 2 * ebb_c64_mul(q, mode.B).re;
+      for (int64_t j = 0; j < rank; j++) G[i * rank + j] += 2 * ebb_c64_mul(q, mode.P[j]).re;
+    }
   }
-  double kappa = ebb_dplr_kappa(dt, g);
-  for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 d = d_of(args, h, m, dt, &B, &P), r = ebb_c64_scale(ebb_c64_mul(d, P), kappa);
-    set_lane(&lanes->a[m], lane, ebb_c64_make(2 * d.re - 1, 2 * d.im));
-    set_lane(&lanes->r[m], lane, r);
-    set_lane(&lanes->q[m], lane, ebb_c64_mul_conj(d, P));
-    set_lane(&lanes->x0[m], lane,
-             ebb_c64_sub(ebb_c64_scale(ebb_c64_mul(d, B), dt), ebb_c64_scale(r, 0.5 * dt * sB)));
+  ebb_dplr_kappa(rank, dt, G, kappa);
+  for (int64_t m = 0; m < M; m++) {
+    Mode mode = mode_of(args, h, m, dt);
+    EbbC64 x0 = ebb_c64_scale(ebb_c64_mul(mode.d, mode.B), dt);
+    set_lane(&lanes->a[m], lane, ebb_c64_make(2 * mode.d.re - 1, 2 * mode.d.im));
+    for (int64_t j = 0; j < rank; j++) {
+      EbbC64 sum = {0, 0};
+      for (int64_t i = 0; i < rank; i++)
+        sum = ebb_c64_add(sum, ebb_c64_scale(mode.P[i], kappa[i * rank + j]));
+      EbbC64 r = ebb_c64_mul(mode.d, sum);
+      set_lane(&lanes->r[j * M + m], lane, r);
+      set_lane(&lanes->q[j * M + m], lane, ebb_c64_mul_conj(mode.d, mode.P[j]));
+      x0 = ebb_c64_sub(x0, ebb_c64_scale(r, 0.5 * dt * sB[j]));
+    }
+    set_lane(&lanes->x0[m], lane, x0);
   }
 }
 
 void ebb_dplr_lanes(const EbbSsmNplrArgs *args, int64_t h0, const EbbDplrLanes *lanes) {
-  size_t bytes = (size_t)args->M * sizeof(EbbLanes2);
+  size_t bytes = (size_t)args->M * sizeof(EbbLanes2), low_rank = (size_t)lanes->rank * bytes;
   memset(lanes->a, 0, bytes);
-  memset(lanes->r, 0, bytes);
-  memset(lanes->q, 0, bytes);
   memset(lanes->x0, 0, bytes);
+  memset(lanes->r, 0, low_rank);
+  memset(lanes->q, 0, low_rank);
   for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
     make_lane(args, h0 + lane, lane, lanes);
 }
@@ -49,16 +66,37 @@ void ebb_dplr_dot(int64_t M, const EbbLanes2 *a, const EbbLanes2 *x, EbbLanes *o
   *out = sum + sum;
 }
 
-void ebb_dplr_step(int64_t M, const EbbLanes2 *a, const EbbLanes2 *r, const EbbLanes2 *q, const EbbLanes2 *x,
-                   EbbLanes2 *to, EbbLanes *s) {
-  EbbLanes now = *s, next = {0};
+void ebb_dplr_dots(const EbbDplrLanes *lanes, const EbbLanes2 *q, const EbbLanes2 *x, EbbLanes *s) {
+  for (int64_t j = 0; j < lanes->rank; j++) ebb_dplr_dot(lanes->M, q + j * lanes->M, x, &s[j]);
+}
+
+/* The rank is a constant where this is inlined. */
+EBB_INLINE void step(const EbbDplrLanes *lanes, int rank, const EbbLanes2 *r, const EbbLanes2 *q,
+                     const EbbLanes2 *x, EbbLanes2 *to, EbbLanes *s) {
+  int64_t M = lanes->M;
+  const EbbLanes2 *a = lanes->a;
+  EbbLanes first = s[0], second = s[rank - 1], next = {0}, other = {0};
   for (int64_t m = 0; m < M; m++) {
-    EbbLanes re = a[m].re * x[m].re - a[m].im * x[m].im - r[m].re * now;
-    EbbLanes im = a[m].re * x[m].im + a[m].im * x[m].re - r[m].im * now;
+    EbbLanes re = a[m].re * x[m].re - a[m].im * x[m].im - r[m].re * first;
+    EbbLanes im = a[m].re * x[m].im + a[m].im * x[m].re - r[m].im * first;
+    if (rank == 2) {
+      re -= r[M + m].re * second;
+      im -= r[M + m].im * second;
+      other += q[M + m].re * re - q[M + m].im * im;
+    }
     to[m].re = re, to[m].im = im;
     next += q[m].re * re - q[m].im * im;
   }
-  *s = next + next;
+  s[rank - 1] = other + other;
+  s[0] = next + next;
+}
+
+void ebb_dplr_step(const EbbDplrLanes *lanes, const EbbLanes2 *r, const EbbLanes2 *q, const EbbLanes2 *x,
+                   EbbLanes2 *to, EbbLanes *s) {
+  if (lanes->rank == 1)
+    step(lanes, 1, r, q, x, to, s);
+  else
+    step(lanes, 2, r, q, x, to, s);
 }
 
 /* Rows c of the channels h0 .. h0 + 7 of C, into or out of the lanes. */
@@ -83,20 +121,21 @@ static void add_C(const EbbSsmNplrArgs *args, float *C, int64_t c, int64_t h0, c
 static void transform_lanes(const EbbSsmNplrArgs *args, int64_t h0, int64_t length, double sign, float *C,
                             EbbLanes2 *memory) {
   int64_t M = args->M;
-  EbbDplrLanes lanes = {M, memory, memory + M, memory + 2 * M, memory + 3 * M};
-  EbbLanes2 *x = memory + 4 * M;
+  EbbDplrLanes lanes = ebb_dplr_place(args, memory);
+  EbbLanes2 *x = memory + ebb_dplr_vectors(lanes.rank) * M;
   ebb_dplr_lanes(args, h0, &lanes);
   for (int64_t c = 0; c < args->config.channels; c++) {
     load_C(args, C, c, h0, x);
-    EbbLanes s;
-    ebb_dplr_dot(M, lanes.r, x, &s);
-    for (int64_t l = 0; l < length; l++) ebb_dplr_step(M, lanes.a, lanes.q, lanes.r, x, x, &s);
+    EbbLanes s[2];
+    ebb_dplr_dots(&lanes, lanes.r, x, s);
+    for (int64_t l = 0; l < length; l++) ebb_dplr_step(&lanes, lanes.q, lanes.r, x, x, s);
     add_C(args, C, c, h0, x, sign);
   }
 }
 
 EbbStatus ebb_dplr_transform(const EbbSsmNplrArgs *args, int64_t length, double sign, float *C) {
-  int64_t blocks = (args->config.H + EBB_LANES - 1) / EBB_LANES, row = 5 * args->M;
+  int64_t blocks = (args->config.H + EBB_LANES - 1) / EBB_LANES,
+          row = (1 + ebb_dplr_vectors(ebb_ssm_rank(&args->config))) * args->M;
   EbbLanes2 *memory = aligned_alloc(64, (size_t)(blocks * row) * sizeof *memory);
   if (!memory) return ebb_fail(EBB_MEMORY, "no memory for %lld discrete systems", (long long)args->config.H);
 #pragma omp parallel for schedule(static)

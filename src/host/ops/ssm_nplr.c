@@ -64,14 +64,15 @@ static EbbStatus setup_outputs(EbbSetup *setup, const EbbSsmConfig *config, EbbS
 }
 
 static EbbStatus setup_memory(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
-  size_t K = 2 * (size_t)config->channels + 2, rows = (size_t)config->H * 2 * K;
+  size_t K = (size_t)ebb_nplr_products(args), rows = (size_t)config->H * 2 * K;
   size_t threads = (size_t)ebb_setup_threads(setup);
   if (ebb_setup_training(setup))
     EBB_TRY(ebb_setup_saved(setup, rows * (size_t)args->Fp * sizeof(float), &args->r));
-  EBB_TRY(ebb_setup_scratch(setup, (size_t)(config->H * args->M) * 6 * sizeof(double), &args->shared));
+  EBB_TRY(ebb_setup_scratch(setup, (size_t)(config->H * args->M * ebb_nplr_shares(args)) * sizeof(double),
+                            &args->shared));
   args->scratch_row = ebb_nplr_scratch_bytes(args);
   if (config->readout != EBB_SSM_NO_READOUT) {
-    size_t readout = ebb_dplr_readout_bytes(args->M, args->Lk);
+    size_t readout = ebb_dplr_readout_bytes(args);
     if (readout > args->scratch_row) args->scratch_row = readout;
   }
   return ebb_setup_scratch(setup, threads * args->scratch_row, &args->scratch);
@@ -150,11 +151,11 @@ static EbbStatus prepare(EbbPrepare *prepare_, const void *config_) {
   if (target == (double)stored) return EBB_OK;
   size_t M = (size_t)ebb_ssm_modes(config), H = (size_t)config->H,
          shared = (size_t)ebb_ssm_copies(config) * M;
-  size_t C = 2 * (size_t)config->channels * H * M;
-  float *block = malloc((C + H + 6 * shared) * sizeof *block);
+  size_t C = 2 * (size_t)config->channels * H * M, rank = (size_t)ebb_ssm_rank(config);
+  float *block = malloc((C + H + (4 + 2 * rank) * shared) * sizeof *block);
   if (!block) return ebb_fail(EBB_MEMORY, "%s: no memory to transform C", ebb_prepare_where(prepare_));
   float *after = block + C + H;
-  Host host = {block, block + C, after, after + 2 * shared, after + 4 * shared, after + 5 * shared};
+  Host host = {block, block + C, after, after + 4 * shared, after + 2 * shared, after + 3 * shared};
   EbbStatus status = transform(prepare_, config, (double)stored, target, &host);
   free(block);
   return status;

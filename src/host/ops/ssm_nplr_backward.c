@@ -13,8 +13,8 @@ static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
    one of a conjugate pair; the division by n is that of the inverse transform. */
 static void split(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c,
                   const EbbC32 *restrict spectrum, float *restrict re, float *restrict im) {
-  int64_t channels = args->config.channels, Fp = args->Fp, F = args->F;
-  int64_t pc = channels + c, bq = 2 * channels, pq = bq + 1;
+  int64_t pc = ebb_nplr_pc(args, 0, c), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args), Fp = args->Fp,
+          F = args->F;
   const float *restrict y = args->y;
   float twice = (float)(2 / (double)args->n);
 #pragma omp simd
@@ -30,6 +30,31 @@ static void split(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c
     im[bq * Fp + j] += grad.bq.im;
     re[pq * Fp + j] += grad.pq.re;
     im[pq * Fp + j] += grad.pq.im;
+  }
+}
+
+static void add_product(float *restrict re, float *restrict im, int64_t at, EbbC32 value) {
+  re[at] += value.re;
+  im[at] += value.im;
+}
+
+static void split2(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c,
+                   const EbbC32 *restrict spectrum, float *restrict re, float *restrict im) {
+  int64_t pc0 = ebb_nplr_pc(args, 0, c), pc1 = ebb_nplr_pc(args, 1, c), Fp = args->Fp;
+  int64_t bq0 = ebb_nplr_bq(args), pq0 = ebb_nplr_pq(args);
+  float twice = (float)(2 / (double)args->n);
+  for (int64_t j = 0; j < args->F; j++) {
+    const EbbC32 pc[] = {load(r, Fp, pc0, j), load(r, Fp, pc1, j)};
+    const EbbC32 bq[] = {load(r, Fp, bq0, j), load(r, Fp, bq0 + 1, j)};
+    const EbbC32 pq[] = {load(r, Fp, pq0, j), load(r, Fp, pq0 + 1, j), load(r, Fp, pq0 + 2, j),
+                         load(r, Fp, pq0 + 3, j)};
+    EbbC32 dkhat = ebb_c32_scale(spectrum[j], j ? twice : 0.5f * twice);
+    EbbWoodbury2Grad grad = ebb_woodbury2_grad(pc, bq, pq, args->y[j], dkhat);
+    add_product(re, im, c * Fp + j, grad.bc);
+    add_product(re, im, pc0 * Fp + j, grad.pc[0]);
+    add_product(re, im, pc1 * Fp + j, grad.pc[1]);
+    for (int i = 0; i < 2; i++) add_product(re, im, (bq0 + i) * Fp + j, grad.bq[i]);
+    for (int i = 0; i < 4; i++) add_product(re, im, (pq0 + i) * Fp + j, grad.pq[i]);
   }
 }
 
@@ -52,7 +77,8 @@ static void upstream(const EbbSsmNplrArgs *args, int64_t h, int64_t near, const 
     memset(scratch->row + Lk, 0, ((size_t)args->n - Lk) * sizeof(float));
     ebb_fft_forward(args->fft, scratch->row, scratch->spectrum);
     take_near(args, c, near, scratch);
-    split(args, args->r + h * 2 * K * Fp, c, scratch->spectrum, re, im);
+    (ebb_ssm_rank(&args->config) == 1 ? split : split2)(args, args->r + h * 2 * K * Fp, c, scratch->spectrum,
+                                                        re, im);
     infinity[c] = args->n % 2 ? 0 : (double)scratch->spectrum[args->n / 2].re / (double)args->n;
   }
   for (int64_t row = 0; row < 2 * K; row++)
@@ -101,43 +127,48 @@ EBB_INLINE void pair_nodes(float lam_re, float lam_im, const EbbNodes *y, EbbNod
   pq[3] = *y * pq[1];
 }
 
-/* Sums over `count` nodes for one pole, added to sum: alpha, beta of each product, a, b. */
+/* Sums over `count` nodes for one pole and four products: alpha, beta of each, added to sum, and a, b, added
+   to pair. The imaginary rows lie `im` behind the real ones. */
 static void pole_sums4(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *y_,
-                       const float *re, int64_t Fp, int64_t count, EbbLanes *sum) {
+                       const float *re, int64_t Fp, int64_t im, int64_t count, EbbLanes *sum,
+                       EbbLanes *pair) {
   Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0;
   for (int64_t j = 0; j < count; j += EBB_NODES) {
     EbbNodesFlow flow = {{0}, {0}, {0}, {0}};
     EbbNodes y, pq[4];
     load_nodes(y_, j, &y);
     pair_nodes(lam_re, lam_im, &y, pq);
-    product_grad(&flow, weight[0], re + j, 4 * Fp, pq, &s0);
-    product_grad(&flow, weight[1], re + Fp + j, 4 * Fp, pq, &s1);
-    product_grad(&flow, weight[2], re + 2 * Fp + j, 4 * Fp, pq, &s2);
-    product_grad(&flow, weight[3], re + 3 * Fp + j, 4 * Fp, pq, &s3);
+    product_grad(&flow, weight[0], re + j, im, pq, &s0);
+    product_grad(&flow, weight[1], re + Fp + j, im, pq, &s1);
+    product_grad(&flow, weight[2], re + 2 * Fp + j, im, pq, &s2);
+    product_grad(&flow, weight[3], re + 3 * Fp + j, im, pq, &s3);
     ebb_nodes_pair_grad(&flow, &y, &pq[0], &pq[1], &s4.first, &s4.second);
   }
-  const Pair all[] = {s0, s1, s2, s3, s4};
-  widen_pairs(all, 5, sum);
+  const Pair all[] = {s0, s1, s2, s3};
+  widen_pairs(all, 4, sum);
+  widen_pairs(&s4, 1, pair);
 }
 
 static void pole_sums6(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *y_,
-                       const float *re, int64_t Fp, int64_t count, EbbLanes *sum) {
+                       const float *re, int64_t Fp, int64_t im, int64_t count, EbbLanes *sum,
+                       EbbLanes *pair) {
   Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0;
   for (int64_t j = 0; j < count; j += EBB_NODES) {
     EbbNodesFlow flow = {{0}, {0}, {0}, {0}};
     EbbNodes y, pq[4];
     load_nodes(y_, j, &y);
     pair_nodes(lam_re, lam_im, &y, pq);
-    product_grad(&flow, weight[0], re + j, 6 * Fp, pq, &s0);
-    product_grad(&flow, weight[1], re + Fp + j, 6 * Fp, pq, &s1);
-    product_grad(&flow, weight[2], re + 2 * Fp + j, 6 * Fp, pq, &s2);
-    product_grad(&flow, weight[3], re + 3 * Fp + j, 6 * Fp, pq, &s3);
-    product_grad(&flow, weight[4], re + 4 * Fp + j, 6 * Fp, pq, &s4);
-    product_grad(&flow, weight[5], re + 5 * Fp + j, 6 * Fp, pq, &s5);
+    product_grad(&flow, weight[0], re + j, im, pq, &s0);
+    product_grad(&flow, weight[1], re + Fp + j, im, pq, &s1);
+    product_grad(&flow, weight[2], re + 2 * Fp + j, im, pq, &s2);
+    product_grad(&flow, weight[3], re + 3 * Fp + j, im, pq, &s3);
+    product_grad(&flow, weight[4], re + 4 * Fp + j, im, pq, &s4);
+    product_grad(&flow, weight[5], re + 5 * Fp + j, im, pq, &s5);
     ebb_nodes_pair_grad(&flow, &y, &pq[0], &pq[1], &s6.first, &s6.second);
   }
-  const Pair all[] = {s0, s1, s2, s3, s4, s5, s6};
-  widen_pairs(all, 7, sum);
+  const Pair all[] = {s0, s1, s2, s3, s4, s5};
+  widen_pairs(all, 6, sum);
+  widen_pairs(&s6, 1, pair);
 }
 
 /* Blocks of nodes stay in the nearest cache while all poles pass over them; a block's sums are floats, those
@@ -147,49 +178,68 @@ static void all_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch) 
   memset(scratch->sum, 0, (size_t)(args->M * row) * sizeof *scratch->sum);
   for (int64_t j = 0; j < args->Fp; j += EBB_NPLR_BLOCK) {
     int64_t count = args->Fp - j < EBB_NPLR_BLOCK ? args->Fp - j : EBB_NPLR_BLOCK;
-    for (int64_t m = 0; m < args->M; m++)
-      (K == 4 ? pole_sums4 : pole_sums6)(scratch->lam_re[m], scratch->lam_im[m], scratch->weight + m * K,
-                                         args->y + j, scratch->upstream + j, args->Fp, count,
-                                         scratch->sum + m * row);
+    for (int64_t first = 0; first < K; first += ebb_nplr_group(K, first))
+      for (int64_t m = 0; m < args->M; m++)
+        (ebb_nplr_group(K, first) == 4 ? pole_sums4 : pole_sums6)(
+            scratch->lam_re[m], scratch->lam_im[m], scratch->weight + m * K + first, args->y + j,
+            scratch->upstream + first * args->Fp + j, args->Fp, K * args->Fp, count,
+            scratch->sum + m * row + 2 * first, scratch->sum + m * row + 2 * K);
   }
 }
 
-/* What one pole's sums give to the gradients of its w, B and P, and to dt. */
+/* A mode's parameters, and what its sums give to their gradients. */
+typedef struct Mode {
+  EbbC64 w, lam, B, P[2];
+  double dt;
+} Mode;
 typedef struct ModeGrad {
-  EbbC64 lam, B, P;
+  EbbC64 lam, B, P[2];
+  double dt;
 } ModeGrad;
 
 static EbbC64 add_mul_conj(EbbC64 to, EbbC64 a, EbbC64 b) { return ebb_c64_add(to, ebb_c64_mul_conj(a, b)); }
 
+/* The gradient of product v, whose sums are at `sum`. */
+static EbbC64 product_sums(const Mode *mode, EbbC64 v, const double *sum, ModeGrad *grad) {
+  return ebb_cauchy_weight_grad(v, mode->lam, mode->dt, sum[0], sum[1], &grad->lam, &grad->dt);
+}
+
 /* Kernel c: products B C and P C. */
-static void output_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int64_t c, const EbbC64 wBP[3],
-                        double dt, const double *sum, double infinity, ModeGrad *grad, double *ddt) {
-  int64_t channels = args->config.channels, at = 2 * ((c * args->config.H + h) * args->M + m);
-  EbbC64 B = wBP[1], P = wBP[2], lam = ebb_c64_scale(wBP[0], dt);
+static void output_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int64_t c, const Mode *mode,
+                        const double *sum, double infinity, ModeGrad *grad) {
+  int64_t at = 2 * ((c * args->config.H + h) * args->M + m);
   EbbC64 C = ebb_c64_make((double)args->C[at], (double)args->C[at + 1]);
-  EbbC64 bc = ebb_c64_mul(B, C), pc = ebb_c64_mul(P, C);
-  const double *pc_sum = sum + 2 * (channels + c);
-  EbbC64 dbc =
-      ebb_cauchy_weight_grad(bc, lam, dt, sum[2 * c], sum[2 * c + 1] + 0.5 * infinity, &grad->lam, ddt);
-  EbbC64 dpc = ebb_cauchy_weight_grad(pc, lam, dt, pc_sum[0], pc_sum[1], &grad->lam, ddt);
+  const double bc_sum[] = {sum[2 * c], sum[2 * c + 1] + 0.5 * infinity};
+  EbbC64 dbc = product_sums(mode, ebb_c64_mul(mode->B, C), bc_sum, grad);
+  EbbC64 dC = ebb_c64_mul_conj(dbc, mode->B);
   grad->B = add_mul_conj(grad->B, dbc, C);
-  grad->P = add_mul_conj(grad->P, dpc, C);
+  for (int64_t i = 0; i < ebb_ssm_rank(&args->config); i++) {
+    EbbC64 dpc = product_sums(mode, ebb_c64_mul(mode->P[i], C), sum + 2 * ebb_nplr_pc(args, i, c), grad);
+    grad->P[i] = add_mul_conj(grad->P[i], dpc, C);
+    dC = add_mul_conj(dC, dpc, mode->P[i]);
+  }
   if (!args->dC) return;
-  EbbC64 dC = ebb_c64_add(ebb_c64_mul_conj(dbc, B), ebb_c64_mul_conj(dpc, P));
   args->dC[at] += (float)dC.re;
   args->dC[at + 1] += (float)dC.im;
 }
 
 /* Products B conj(P) and P conj(P), and the denominator. */
-static void pole_grad(const EbbC64 wBP[3], double dt, const double *bq, ModeGrad *grad, double *ddt) {
-  EbbC64 B = wBP[1], P = wBP[2], lam = ebb_c64_scale(wBP[0], dt);
-  EbbC64 dbq = ebb_cauchy_weight_grad(ebb_c64_mul_conj(B, P), lam, dt, bq[0], bq[1], &grad->lam, ddt);
-  EbbC64 dpq = ebb_cauchy_weight_grad(ebb_c64_mul_conj(P, P), lam, dt, bq[2], bq[3], &grad->lam, ddt);
-  grad->B = ebb_c64_add(grad->B, ebb_c64_mul(dbq, P));
-  grad->P = add_mul_conj(grad->P, B, dbq);
-  grad->P = ebb_c64_add(grad->P, ebb_c64_scale(P, 2 * dpq.re));
-  grad->lam.re += 2 * (lam.re * bq[4] - bq[5]);
-  grad->lam.im += 2 * lam.im * bq[4];
+static void pole_grad(const EbbSsmNplrArgs *args, const Mode *mode, const double *sum, ModeGrad *grad) {
+  int64_t rank = ebb_ssm_rank(&args->config), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args);
+  const double *pair = sum + 2 * ebb_nplr_products(args);
+  const EbbC64 *P = mode->P;
+  for (int64_t j = 0; j < rank; j++) {
+    EbbC64 dbq = product_sums(mode, ebb_c64_mul_conj(mode->B, P[j]), sum + 2 * (bq + j), grad);
+    grad->B = ebb_c64_add(grad->B, ebb_c64_mul(dbq, P[j]));
+    grad->P[j] = add_mul_conj(grad->P[j], mode->B, dbq);
+    for (int64_t i = 0; i < rank; i++) {
+      EbbC64 dpq = product_sums(mode, ebb_c64_mul_conj(P[i], P[j]), sum + 2 * (pq + i * rank + j), grad);
+      grad->P[i] = ebb_c64_add(grad->P[i], ebb_c64_mul(dpq, P[j]));
+      grad->P[j] = add_mul_conj(grad->P[j], P[i], dpq);
+    }
+  }
+  grad->lam.re += 2 * (mode->lam.re * pair[0] - pair[1]);
+  grad->lam.im += 2 * mode->lam.im * pair[0];
 }
 
 /* The lanes' total, in their order. */
@@ -200,22 +250,32 @@ static void total(const EbbLanes *lanes, int64_t count, double *sum) {
   }
 }
 
+static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, const EbbLanes *sums,
+                      const double *infinity, ModeGrad *grad) {
+  double sum[2 * EBB_NPLR_PRODUCTS + 2], dt = exp((double)args->log_dt[h]) * args->config.rate;
+  Mode mode = {.dt = dt};
+  ebb_ssm_nplr_mode(args, h, m, &mode.w, &mode.B, mode.P);
+  mode.lam = ebb_c64_scale(mode.w, dt);
+  total(sums, 2 * ebb_nplr_products(args) + 2, sum);
+  for (int64_t c = 0; c < args->config.channels; c++)
+    output_grad(args, h, m, c, &mode, sum, infinity[c], grad);
+  pole_grad(args, &mode, sum, grad);
+  grad->dt += grad->lam.re * mode.w.re + grad->lam.im * mode.w.im;
+  int64_t shares = ebb_nplr_shares(args);
+  double *shared = args->shared + (h * args->M + m) * shares;
+  const double share[8] = {dt * grad->lam.re, dt * grad->lam.im, grad->B.re,    grad->B.im,
+                           grad->P[0].re,     grad->P[0].im,     grad->P[1].re, grad->P[1].im};
+  for (int64_t i = 0; i < shares; i++) shared[i] += share[i];
+}
+
 static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbLanes *sums,
                          const double *infinity) {
-  int64_t channels = args->config.channels, row = 2 * ebb_nplr_products(args) + 2;
+  int64_t row = 2 * ebb_nplr_products(args) + 2;
   double dt = exp((double)args->log_dt[h]) * args->config.rate, ddt = 0;
   for (int64_t m = 0; m < args->M; m++) {
-    double sum[14];
-    EbbC64 wBP[3];
-    ModeGrad grad = {{0, 0}, {0, 0}, {0, 0}};
-    total(sums + m * row, row, sum);
-    ebb_ssm_nplr_mode(args, h, m, &wBP[0], &wBP[1], &wBP[2]);
-    for (int64_t c = 0; c < channels; c++) output_grad(args, h, m, c, wBP, dt, sum, infinity[c], &grad, &ddt);
-    pole_grad(wBP, dt, sum + 4 * channels, &grad, &ddt);
-    ddt += grad.lam.re * wBP[0].re + grad.lam.im * wBP[0].im;
-    double *shared = args->shared + (h * args->M + m) * 6;
-    const double share[6] = {dt * grad.lam.re, dt * grad.lam.im, grad.B.re, grad.B.im, grad.P.re, grad.P.im};
-    for (int i = 0; i < 6; i++) shared[i] += share[i];
+    ModeGrad grad = {{0, 0}, {0, 0}, {{0, 0}, {0, 0}}, 0};
+    mode_grad(args, h, m, sums + m * row, infinity, &grad);
+    ddt += grad.dt;
   }
   if (args->dlog_dt) args->dlog_dt[h] += (float)(dt * ddt);
 }
@@ -238,27 +298,30 @@ static void add_pair(float *to, int64_t i, double re, double im) {
 
 /* Sums mode m of copy s over the channels that use it, in their order. */
 static void reduce_mode(const EbbSsmNplrArgs *args, int64_t s, int64_t m) {
-  int64_t copies = ebb_ssm_copies(&args->config), i = s * args->M + m;
-  double sum[6] = {0, 0, 0, 0, 0, 0};
+  int64_t copies = ebb_ssm_copies(&args->config), shares = ebb_nplr_shares(args), i = s * args->M + m;
+  double sum[8] = {0};
   for (int64_t h = s; h < args->config.H; h += copies)
-    for (int part = 0; part < 6; part++) sum[part] += args->shared[(h * args->M + m) * 6 + part];
+    for (int64_t part = 0; part < shares; part++)
+      sum[part] += args->shared[(h * args->M + m) * shares + part];
   if (args->dinv_w_real)
     args->dinv_w_real[i] +=
         (float)(sum[0] * ebb_ssm_real_grad(args->config.real_type, (double)args->inv_w_real[i]));
   if (args->dw_imag) args->dw_imag[i] += (float)sum[1];
   add_pair(args->dB, i, sum[2], sum[3]);
-  add_pair(args->dP, i, sum[4], sum[5]);
+  for (int64_t c = 0; 4 + 2 * c < shares; c++)
+    add_pair(args->dP, c * copies * args->M + i, sum[4 + 2 * c], sum[5 + 2 * c]);
 }
 
 EbbStatus ebb_nplr_backward(const void *args_, const EbbRun *run) {
   const EbbSsmNplrArgs *args = args_;
   int64_t H = args->config.H, M = args->M, copies = ebb_ssm_copies(&args->config);
+  int64_t row = M * ebb_nplr_shares(args);
 #pragma omp parallel num_threads(EBB_THREADS(run))
   {
     EbbNplrScratch scratch = ebb_nplr_scratch(args, omp_get_thread_num());
 #pragma omp for schedule(static)
     for (int64_t h = 0; h < H; h++) {
-      memset(args->shared + h * M * 6, 0, (size_t)(M * 6) * sizeof *args->shared);
+      memset(args->shared + h * row, 0, (size_t)row * sizeof *args->shared);
       if (args->dk) backward_channel(args, h, &scratch);
     }
 #pragma omp for schedule(static)

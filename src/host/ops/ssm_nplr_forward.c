@@ -5,7 +5,10 @@
 #include "host/ops/ssm_dplr.h"
 #include "host/ops/ssm_nplr.h"
 
-int64_t ebb_nplr_products(const EbbSsmNplrArgs *args) { return 2 * args->config.channels + 2; }
+int64_t ebb_nplr_products(const EbbSsmNplrArgs *args) {
+  int64_t rank = ebb_ssm_rank(&args->config), K = (1 + rank) * (args->config.channels + rank);
+  return K == 9 ? 10 : K;
+}
 
 static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -47,25 +50,37 @@ EbbNplrScratch ebb_nplr_scratch(const EbbSsmNplrArgs *args, int thread) {
   return scratch;
 }
 
+/* The products that do not hold C. */
+static void pole_weights(const EbbSsmNplrArgs *args, EbbC64 B, const EbbC64 P[2], EbbC64 lam, double dt,
+                         EbbCauchyWeight64 *weight) {
+  int64_t rank = ebb_ssm_rank(&args->config), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args);
+  for (int64_t j = 0; j < rank; j++) {
+    weight[bq + j] = ebb_cauchy_weight(ebb_c64_mul_conj(B, P[j]), lam, dt);
+    for (int64_t i = 0; i < rank; i++)
+      weight[pq + i * rank + j] = ebb_cauchy_weight(ebb_c64_mul_conj(P[i], P[j]), lam, dt);
+  }
+}
+
 void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
-  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_products(args);
+  int64_t H = args->config.H, K = ebb_nplr_products(args), rank = ebb_ssm_rank(&args->config);
   double dt = exp((double)args->log_dt[h]) * args->config.rate;
   for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 w, B, P;
-    ebb_ssm_nplr_mode(args, h, m, &w, &B, &P);
+    EbbC64 w, B, P[2];
+    ebb_ssm_nplr_mode(args, h, m, &w, &B, P);
     EbbC64 lam = ebb_c64_scale(w, dt);
     scratch->lam[m] = lam;
     scratch->lam_re[m] = (float)lam.re;
     scratch->lam_im[m] = (float)lam.im;
     EbbCauchyWeight64 *weight = scratch->exact + m * K;
-    for (int64_t c = 0; c < channels; c++) {
+    weight[K - 1] = (EbbCauchyWeight64){0, 0};
+    for (int64_t c = 0; c < args->config.channels; c++) {
       const float *stored = args->C + 2 * ((c * H + h) * args->M + m);
       EbbC64 C = ebb_c64_make((double)stored[0], (double)stored[1]);
       weight[c] = ebb_cauchy_weight(ebb_c64_mul(B, C), lam, dt);
-      weight[channels + c] = ebb_cauchy_weight(ebb_c64_mul(P, C), lam, dt);
+      for (int64_t i = 0; i < rank; i++)
+        weight[ebb_nplr_pc(args, i, c)] = ebb_cauchy_weight(ebb_c64_mul(P[i], C), lam, dt);
     }
-    weight[2 * channels] = ebb_cauchy_weight(ebb_c64_mul_conj(B, P), lam, dt);
-    weight[2 * channels + 1] = ebb_cauchy_weight(ebb_c64_mul_conj(P, P), lam, dt);
+    pole_weights(args, B, P, lam, dt, weight);
     for (int64_t i = 0; i < K; i++)
       scratch->weight[m * K + i] = (EbbCauchyWeight){(float)weight[i].alpha, (float)weight[i].beta};
   }
@@ -79,32 +94,34 @@ static void store(float *r, int64_t Fp, int64_t product, const EbbNodesSum *sum,
   memcpy(r + (2 * product + 1) * Fp, &im, sizeof im);
 }
 
-/* All r of one kernel's four products at sixteen nodes; the sums over poles stay in registers. */
-static void cauchy4(const EbbNplrScratch *scratch, const float *y_, int64_t M, int64_t Fp, float *r) {
-  const EbbCauchyWeight *restrict weight = scratch->weight;
+/* The r of four products, from `first` on of K, at sixteen nodes; the sums over poles stay in registers. */
+static void cauchy4(const EbbNplrScratch *scratch, const float *y_, int64_t M, int64_t K, int64_t first,
+                    int64_t Fp, float *r) {
+  const EbbCauchyWeight *restrict weight = scratch->weight + first;
   EbbNodesSum s0 = {{0}, {0}, {0}, {0}}, s1 = s0, s2 = s0, s3 = s0;
   EbbNodes y, p, q;
   memcpy(&y, y_, sizeof y);
-  for (int64_t m = 0; m < M; m++, weight += 4) {
+  for (int64_t m = 0; m < M; m++, weight += K) {
     ebb_nodes_pair(scratch->lam_re[m], scratch->lam_im[m], &y, &p, &q);
     ebb_nodes_add(&s0, weight[0], &p, &q);
     ebb_nodes_add(&s1, weight[1], &p, &q);
     ebb_nodes_add(&s2, weight[2], &p, &q);
     ebb_nodes_add(&s3, weight[3], &p, &q);
   }
-  store(r, Fp, 0, &s0, &y);
-  store(r, Fp, 1, &s1, &y);
-  store(r, Fp, 2, &s2, &y);
-  store(r, Fp, 3, &s3, &y);
+  store(r, Fp, first, &s0, &y);
+  store(r, Fp, first + 1, &s1, &y);
+  store(r, Fp, first + 2, &s2, &y);
+  store(r, Fp, first + 3, &s3, &y);
 }
 
-/* The same for two kernels (bidirectional). */
-static void cauchy6(const EbbNplrScratch *scratch, const float *y_, int64_t M, int64_t Fp, float *r) {
-  const EbbCauchyWeight *restrict weight = scratch->weight;
+/* The same of six. */
+static void cauchy6(const EbbNplrScratch *scratch, const float *y_, int64_t M, int64_t K, int64_t first,
+                    int64_t Fp, float *r) {
+  const EbbCauchyWeight *restrict weight = scratch->weight + first;
   EbbNodesSum s0 = {{0}, {0}, {0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
   EbbNodes y, p, q;
   memcpy(&y, y_, sizeof y);
-  for (int64_t m = 0; m < M; m++, weight += 6) {
+  for (int64_t m = 0; m < M; m++, weight += K) {
     ebb_nodes_pair(scratch->lam_re[m], scratch->lam_im[m], &y, &p, &q);
     ebb_nodes_add(&s0, weight[0], &p, &q);
     ebb_nodes_add(&s1, weight[1], &p, &q);
@@ -113,12 +130,12 @@ static void cauchy6(const EbbNplrScratch *scratch, const float *y_, int64_t M, i
     ebb_nodes_add(&s4, weight[4], &p, &q);
     ebb_nodes_add(&s5, weight[5], &p, &q);
   }
-  store(r, Fp, 0, &s0, &y);
-  store(r, Fp, 1, &s1, &y);
-  store(r, Fp, 2, &s2, &y);
-  store(r, Fp, 3, &s3, &y);
-  store(r, Fp, 4, &s4, &y);
-  store(r, Fp, 5, &s5, &y);
+  store(r, Fp, first, &s0, &y);
+  store(r, Fp, first + 1, &s1, &y);
+  store(r, Fp, first + 2, &s2, &y);
+  store(r, Fp, first + 3, &s3, &y);
+  store(r, Fp, first + 4, &s4, &y);
+  store(r, Fp, first + 5, &s5, &y);
 }
 
 static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
@@ -127,15 +144,27 @@ static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
 
 /* khat of kernel c at the regular nodes, divided by n. */
 static void combine(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c, EbbC32 *restrict khat) {
-  int64_t channels = args->config.channels, Fp = args->Fp;
+  int64_t pc = ebb_nplr_pc(args, 0, c), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args), Fp = args->Fp;
   float scale = (float)(1 / (double)args->n);
   const float *restrict y = args->y;
 #pragma omp simd
   for (int64_t j = 0; j < args->F; j++)
-    khat[j] =
-        ebb_c32_scale(ebb_woodbury(load(r, Fp, c, j), load(r, Fp, channels + c, j),
-                                   load(r, Fp, 2 * channels, j), load(r, Fp, 2 * channels + 1, j), y[j]),
-                      scale);
+    khat[j] = ebb_c32_scale(
+        ebb_woodbury(load(r, Fp, c, j), load(r, Fp, pc, j), load(r, Fp, bq, j), load(r, Fp, pq, j), y[j]),
+        scale);
+}
+
+static void combine2(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c, EbbC32 *restrict khat) {
+  int64_t pc0 = ebb_nplr_pc(args, 0, c), pc1 = ebb_nplr_pc(args, 1, c), Fp = args->Fp;
+  int64_t bq0 = ebb_nplr_bq(args), pq0 = ebb_nplr_pq(args);
+  float scale = (float)(1 / (double)args->n);
+  for (int64_t j = 0; j < args->F; j++) {
+    const EbbC32 pc[] = {load(r, Fp, pc0, j), load(r, Fp, pc1, j)};
+    const EbbC32 bq[] = {load(r, Fp, bq0, j), load(r, Fp, bq0 + 1, j)};
+    const EbbC32 pq[] = {load(r, Fp, pq0, j), load(r, Fp, pq0 + 1, j), load(r, Fp, pq0 + 2, j),
+                         load(r, Fp, pq0 + 3, j)};
+    khat[j] = ebb_c32_scale(ebb_woodbury2(load(r, Fp, c, j), pc, bq, pq, args->y[j]), scale);
+  }
 }
 
 /* The node at infinity of even n: the limit (z/2) dt sum_m 2 Re(B C~) / z. The weights beta hold it. */
@@ -151,11 +180,13 @@ static void forward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplr
   float *r = args->r ? args->r + h * 2 * K * args->Fp : scratch->upstream;
   ebb_nplr_poles(args, h, scratch);
   for (int64_t j = 0; j < args->Fp; j += EBB_NODES)
-    (channels == 1 ? cauchy4 : cauchy6)(scratch, args->y + j, args->M, args->Fp, r + j);
+    for (int64_t first = 0; first < K; first += ebb_nplr_group(K, first))
+      (ebb_nplr_group(K, first) == 4 ? cauchy4 : cauchy6)(scratch, args->y + j, args->M, K, first, args->Fp,
+                                                          r + j);
   int64_t near = ebb_nplr_find_near(args, h, scratch);
   ebb_nplr_near_forward(args, near, scratch);
   for (int64_t c = 0; c < channels; c++) {
-    combine(args, r, c, scratch->spectrum);
+    (ebb_ssm_rank(&args->config) == 1 ? combine : combine2)(args, r, c, scratch->spectrum);
     for (int64_t i = 0; i < near; i++)
       scratch->spectrum[scratch->near[i]] = scratch->near_khat[c * args->Fp + i];
     close_spectrum(args, scratch, c);

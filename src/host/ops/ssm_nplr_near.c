@@ -4,8 +4,6 @@
 
 EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, EbbLanes, DBL_MIN, LanesSum, LanesFlow, lanes)
 
-enum { MOST_PRODUCTS = 6 };
-
 /* The first node with y_j >= y, at most F. */
 static int64_t node_from(const EbbSsmNplrArgs *args, double y) {
   if (y <= 0) return 0;
@@ -38,12 +36,12 @@ static void load_nodes(const EbbSsmNplrArgs *args, int64_t i, int64_t count, con
 
 /* All r at eight nodes. */
 typedef struct Values {
-  EbbLanes re[MOST_PRODUCTS], im[MOST_PRODUCTS];
+  EbbLanes re[EBB_NPLR_PRODUCTS], im[EBB_NPLR_PRODUCTS];
 } Values;
 
 static void cauchy(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbLanes *y, Values *r) {
   int64_t K = ebb_nplr_products(args);
-  LanesSum sum[MOST_PRODUCTS];
+  LanesSum sum[EBB_NPLR_PRODUCTS];
   memset(sum, 0, sizeof sum);
   for (int64_t m = 0; m < args->M; m++) {
     EbbLanes p, q;
@@ -62,37 +60,60 @@ static void add_lane(Values *r, int64_t product, int lane, EbbC64 value) {
   r->im[product][lane] += value.im;
 }
 
+/* One node's r, those of one column with rank 1. */
+typedef struct Node {
+  EbbC64 pc[2], bq[2], pq[4];
+} Node;
+
+static Node node_of(const EbbSsmNplrArgs *args, const Values *r, int64_t c, int lane) {
+  int64_t rank = ebb_ssm_rank(&args->config);
+  Node node = {0};
+  for (int64_t i = 0; i < rank; i++) {
+    node.pc[i] = lane_of(r, ebb_nplr_pc(args, i, c), lane);
+    node.bq[i] = lane_of(r, ebb_nplr_bq(args) + i, lane);
+  }
+  for (int64_t i = 0; i < rank * rank; i++) node.pq[i] = lane_of(r, ebb_nplr_pq(args) + i, lane);
+  return node;
+}
+
+/* Rank 1 is rank 2 with a second column of 0. */
 void ebb_nplr_near_forward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch) {
-  int64_t channels = args->config.channels, bq = 2 * channels;
   for (int64_t i = 0; i < count; i += EBB_LANES) {
     EbbLanes y;
     Values r;
     load_nodes(args, i, count, scratch, &y);
     cauchy(args, scratch, &y, &r);
-    for (int64_t c = 0; c < channels; c++)
+    for (int64_t c = 0; c < args->config.channels; c++)
       for (int lane = 0; lane < EBB_LANES && i + lane < count; lane++) {
-        EbbC64 khat = ebb_woodbury64(lane_of(&r, c, lane), lane_of(&r, channels + c, lane),
-                                     lane_of(&r, bq, lane), lane_of(&r, bq + 1, lane), y[lane]);
+        Node node = node_of(args, &r, c, lane);
+        EbbC64 khat = ebb_woodbury2_64(lane_of(&r, c, lane), node.pc, node.bq, node.pq, y[lane]);
         scratch->near_khat[c * args->Fp + i + lane] = ebb_c32_from(ebb_c64_scale(khat, 1 / (double)args->n));
       }
   }
 }
 
+static void add_node(const EbbSsmNplrArgs *args, int64_t c, int lane, const EbbWoodbury2Grad64 *one,
+                     Values *grad) {
+  int64_t rank = ebb_ssm_rank(&args->config);
+  add_lane(grad, c, lane, one->bc);
+  for (int64_t i = 0; i < rank; i++) {
+    add_lane(grad, ebb_nplr_pc(args, i, c), lane, one->pc[i]);
+    add_lane(grad, ebb_nplr_bq(args) + i, lane, one->bq[i]);
+  }
+  for (int64_t i = 0; i < rank * rank; i++) add_lane(grad, ebb_nplr_pq(args) + i, lane, one->pq[i]);
+}
+
 /* Gradients of all r at eight nodes. Every node but the first counts twice, being one of a conjugate pair. */
 static void split(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const EbbNplrScratch *scratch,
                   const EbbLanes *y, const Values *r, Values *grad) {
-  int64_t channels = args->config.channels, bq = 2 * channels, pq = bq + 1;
   memset(grad, 0, sizeof *grad);
-  for (int64_t c = 0; c < channels; c++)
+  for (int64_t c = 0; c < args->config.channels; c++)
     for (int lane = 0; lane < EBB_LANES && i + lane < count; lane++) {
       double times = (scratch->near[i + lane] ? 2 : 1) / (double)args->n;
       EbbC64 dkhat = ebb_c64_scale(ebb_c64_from(scratch->near_khat[c * args->Fp + i + lane]), times);
-      EbbWoodburyGrad64 one = ebb_woodbury64_grad(lane_of(r, channels + c, lane), lane_of(r, bq, lane),
-                                                  lane_of(r, pq, lane), (*y)[lane], dkhat);
-      add_lane(grad, c, lane, one.bc);
-      add_lane(grad, channels + c, lane, one.pc);
-      add_lane(grad, bq, lane, one.bq);
-      add_lane(grad, pq, lane, one.pq);
+      Node node = node_of(args, r, c, lane);
+      EbbWoodbury2Grad64 one = ebb_woodbury2_64_grad(node.pc, node.bq, node.pq, (*y)[lane], dkhat);
+      add_node(args, c, lane, &one, grad);
     }
 }
 

@@ -5,12 +5,13 @@
 #include "ebb/ops/ssm_diag.h"
 #include "host/ops/ssm_dplr.h"
 
-/* Rows of a channel are M real, then M imaginary parts. */
+/* Rows of a channel are M real, then M imaginary parts; r and q have `rank` of them a channel. */
 struct EbbSsmStep {
   EbbSsmStepKind kind;
-  int64_t H, M, degree;
+  int64_t H, M, rank, degree;
   double bound;
-  double *a, *b, *r, *q, *c, *e; /* (H, 2M); c and e as rows that multiply a state: 2 Re, -2 Im */
+  double *a, *b, *r, *q, *c,
+      *e; /* (H, 2M), r and q (H, rank, 2M); c and e as rows that multiply a state: 2 Re, -2 Im */
 };
 
 int64_t ebb_ssm_step_state(const EbbSsmStep *step) { return step->H * step->degree * 2 * step->M; }
@@ -28,17 +29,25 @@ static double dot(int64_t n, const double *restrict a, const double *restrict x)
   return sum;
 }
 
-/* x := a x - r s + b v, s = q x. */
+/* x := x - r s */
+static void subtract(int64_t n, const double *restrict r, double s, double *restrict x) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) x[i] -= r[i] * s;
+}
+
+/* x := a x - sum_j r_j s_j + b v, s_j = q_j x. */
 static void advance(const EbbSsmStep *step, int64_t h, double v, double *restrict x) {
-  int64_t M = step->M, row = h * 2 * M;
-  const double *restrict a = step->a + row, *restrict b = step->b + row, *restrict r = step->r + row;
-  double s = dot(2 * M, step->q + row, x);
+  int64_t M = step->M, row = h * 2 * M, low_rank = row * step->rank;
+  const double *restrict a = step->a + row, *restrict b = step->b + row;
+  double s[2];
+  for (int64_t j = 0; j < step->rank; j++) s[j] = dot(2 * M, step->q + low_rank + j * 2 * M, x);
 #pragma omp simd
   for (int64_t m = 0; m < M; m++) {
-    double re = a[m] * x[m] - a[M + m] * x[M + m] - r[m] * s + b[m] * v;
-    double im = a[m] * x[M + m] + a[M + m] * x[m] - r[M + m] * s + b[M + m] * v;
+    double re = a[m] * x[m] - a[M + m] * x[M + m] + b[m] * v;
+    double im = a[m] * x[M + m] + a[M + m] * x[m] + b[M + m] * v;
     x[m] = re, x[M + m] = im;
   }
+  for (int64_t j = 0; j < step->rank; j++) subtract(2 * M, step->r + low_rank + j * 2 * M, s[j], x);
 }
 
 /* x := g x + b u with g = a + b u, where |g| is at most the bound. */
@@ -75,9 +84,9 @@ void ebb_ssm_step_run(const EbbSsmStep *step, const float *u, double *state, flo
   for (int64_t h = 0; h < step->H; h++) y[h] = (float)run_channel(step, h, (double)u[h], state + h * width);
 }
 
-static void put(const EbbSsmStep *step, double *rows, int64_t h, int64_t m, EbbC64 z) {
-  rows[h * 2 * step->M + m] = z.re;
-  rows[h * 2 * step->M + step->M + m] = z.im;
+static void put(const EbbSsmStep *step, double *rows, int64_t row, int64_t m, EbbC64 z) {
+  rows[row * 2 * step->M + m] = z.re;
+  rows[row * 2 * step->M + step->M + m] = z.im;
 }
 
 /* C and e as they are stored, made into rows over states. */
@@ -116,18 +125,20 @@ static EbbC64 lane_of(EbbLanes2 z, int lane) { return ebb_c64_make(z.re[lane], z
 
 static EbbStatus make_low_rank(const EbbSsmStep *step, const EbbSsmNplrArgs *args) {
   int64_t M = step->M;
-  EbbLanes2 *memory = aligned_alloc(64, (size_t)(4 * M) * sizeof *memory);
+  EbbLanes2 *memory = aligned_alloc(64, (size_t)(ebb_dplr_vectors(step->rank) * M) * sizeof *memory);
   if (!memory) return ebb_fail(EBB_MEMORY, "no memory for a step of %lld modes", (long long)M);
-  EbbDplrLanes lanes = {M, memory, memory + M, memory + 2 * M, memory + 3 * M};
+  EbbDplrLanes lanes = ebb_dplr_place(args, memory);
   for (int64_t h = 0; h < step->H; h++) {
     int lane = (int)(h % EBB_LANES);
     if (lane == 0) ebb_dplr_lanes(args, h, &lanes);
     for (int64_t m = 0; m < M; m++) {
-      EbbC64 q = lane_of(lanes.q[m], lane);
       put(step, step->a, h, m, lane_of(lanes.a[m], lane));
       put(step, step->b, h, m, lane_of(lanes.x0[m], lane));
-      put(step, step->r, h, m, lane_of(lanes.r[m], lane));
-      put(step, step->q, h, m, ebb_c64_make(2 * q.re, -2 * q.im));
+      for (int64_t j = 0; j < step->rank; j++) {
+        EbbC64 q = lane_of(lanes.q[j * M + m], lane);
+        put(step, step->r, h * step->rank + j, m, lane_of(lanes.r[j * M + m], lane));
+        put(step, step->q, h * step->rank + j, m, ebb_c64_make(2 * q.re, -2 * q.im));
+      }
     }
   }
   free(memory);
@@ -186,8 +197,9 @@ EbbStatus ebb_ssm_step_create(const EbbSsmStepConfig *config, const EbbSsmStepPa
   *out = NULL;
   EBB_TRY(check(config));
   size_t size = 2 * (size_t)ebb_ssm_modes(&config->ssm) * (size_t)config->ssm.H;
+  size_t rank = config->diagonal ? 1 : (size_t)ebb_ssm_rank(&config->ssm);
   EbbSsmStep *step = calloc(1, sizeof *step);
-  double *rows = calloc(6 * size, sizeof *rows);
+  double *rows = calloc((4 + 2 * rank) * size, sizeof *rows);
   if (!step || !rows) {
     free(step);
     free(rows);
@@ -196,14 +208,15 @@ EbbStatus ebb_ssm_step_create(const EbbSsmStepConfig *config, const EbbSsmStepPa
   *step = (EbbSsmStep){.kind = config->kind,
                        .H = config->ssm.H,
                        .M = ebb_ssm_modes(&config->ssm),
+                       .rank = (int64_t)rank,
                        .degree = config->kind == EBB_STEP_SERIES ? config->degree : 1,
                        .bound = config->bound,
                        .a = rows,
                        .b = rows + size,
-                       .r = rows + 2 * size,
-                       .q = rows + 3 * size,
-                       .c = rows + 4 * size,
-                       .e = rows + 5 * size};
+                       .c = rows + 2 * size,
+                       .e = rows + 3 * size,
+                       .r = rows + 4 * size,
+                       .q = rows + (4 + rank) * size};
   EbbStatus status = fill(step, config, params);
   if (status != EBB_OK) {
     ebb_ssm_step_destroy(step);

@@ -37,13 +37,12 @@ static void start(const EbbSsmNplrArgs *args, int64_t h, const EbbC64 *C, const 
   int64_t rank = ebb_ssm_rank(&args->config);
   double dt = exp((double)args->log_dt[h]) * args->config.rate;
   for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 w, B, P[2];
+    EbbC64 w, B, P[2] = {{0, 0}, {0, 0}};
     ebb_ssm_nplr_mode(args, h, m, &w, &B, P);
     EbbC64 lam = ebb_c64_scale(w, dt), a = ebb_c64_mul(C[m], ebb_c64_make(1 - 0.5 * lam.re, -0.5 * lam.im));
     rows->lam_re[m] = lam.re, rows->lam_im[m] = lam.im;
     rows->a_re[m] = a.re, rows->a_im[m] = a.im;
     rows->sum_re[m] = rows->sum_im[m] = 0;
-    for (int64_t i = 0; i < rank; i++) P[i] = ebb_ssm_nplr_P(args, h, m, i);
     for (int64_t i = 0; i < rank; i++) {
       rows->Q_re[i][m] = P[i].re, rows->Q_im[i][m] = -P[i].im;
       set_weight(rows, i, m, ebb_cauchy_weight(ebb_c64_mul(P[i], C[m]), lam, dt));
