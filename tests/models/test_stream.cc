@@ -172,6 +172,12 @@ TEST_F(Streaming, SeriesNplr) {
   check(
       tiny(EBB_LIQUID_SERIES, false, EBB_NORM_BATCH, false, EBB_POOLING_MEAN));
 }
+TEST_F(Streaming, SeriesOfRankTwo) {
+  EbbSequence sequence = tiny(EBB_LIQUID_SERIES, false, EBB_NORM_BATCH, false, EBB_POOLING_MEAN);
+  sequence.layer.ssm.measure = EBB_SSM_LEGT;
+  sequence.layer.ssm.rank = 2;
+  check(sequence);
+}
 TEST_F(Streaming, SeriesDiagonal) {
   check(tiny(EBB_LIQUID_SERIES, true, EBB_NORM_LAYER_SCALAR, true,
              EBB_POOLING_LAST));

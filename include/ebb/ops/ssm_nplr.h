@@ -199,13 +199,14 @@ EBB_INLINE void ebb_dplr_kappa(int64_t rank, double dt, const double *G, double 
   kappa[0] = d * scale, kappa[1] = -b * scale, kappa[2] = -c * scale, kappa[3] = a * scale;
 }
 
-/* Channel h's copy of the shared parameters, in double; P: its `rank` columns. */
+/* Channel h's copy of the shared parameters, in double; P: its two columns, the second 0 with rank 1. */
 EBB_INLINE void ebb_ssm_nplr_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, EbbC64 *w, EbbC64 *B,
-                                  EbbC64 *P) {
+                                  EbbC64 P[2]) {
   int64_t i = h % ebb_ssm_copies(&args->config) * args->M + m;
   *w = ebb_c64_make(ebb_ssm_real(args->config.real_type, 0, (double)args->inv_w_real[i]),
                     (double)args->w_imag[i]);
   *B = ebb_c64_make((double)args->B[2 * i], (double)args->B[2 * i + 1]);
+  P[1] = ebb_c64_make(0, 0);
   for (int64_t c = 0; c < ebb_ssm_rank(&args->config); c++) {
     int64_t at = 2 * (c * ebb_ssm_copies(&args->config) * args->M + i);
     P[c] = ebb_c64_make((double)args->P[at], (double)args->P[at + 1]);

@@ -250,9 +250,9 @@ static void total(const EbbLanes *lanes, int64_t count, double *sum) {
   }
 }
 
-static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, const EbbLanes *sums,
+static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, const EbbLanes *sums,
                       const double *infinity, ModeGrad *grad) {
-  double sum[2 * EBB_NPLR_PRODUCTS + 2], dt = exp((double)args->log_dt[h]) * args->config.rate;
+  double sum[2 * EBB_NPLR_PRODUCTS + 2];
   Mode mode = {.dt = dt};
   ebb_ssm_nplr_mode(args, h, m, &mode.w, &mode.B, mode.P);
   mode.lam = ebb_c64_scale(mode.w, dt);
@@ -274,7 +274,7 @@ static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbLanes *
   double dt = exp((double)args->log_dt[h]) * args->config.rate, ddt = 0;
   for (int64_t m = 0; m < args->M; m++) {
     ModeGrad grad = {{0, 0}, {0, 0}, {{0, 0}, {0, 0}}, 0};
-    mode_grad(args, h, m, sums + m * row, infinity, &grad);
+    mode_grad(args, h, m, dt, sums + m * row, infinity, &grad);
     ddt += grad.dt;
   }
   if (args->dlog_dt) args->dlog_dt[h] += (float)(dt * ddt);

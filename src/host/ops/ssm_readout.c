@@ -283,7 +283,7 @@ static double chain_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int l
 
 /* The share of d dt through kappa, whose derivative with G fixed is kappa^2 / dt^2. */
 static double kappa_share(const Chain *chain) {
-  double square[4], sum = 0;
+  double square[4] = {0}, sum = 0;
   multiply(chain->rank, chain->kappa, chain->kappa, false, false, square);
   for (int64_t i = 0; i < chain->rank * chain->rank; i++) sum += chain->dkappa[i] * square[i];
   return sum / (chain->dt * chain->dt);

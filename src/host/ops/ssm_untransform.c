@@ -72,7 +72,7 @@ static EbbC64 value(int64_t M, double y, const Rows *rows, int64_t product) {
 }
 
 static void solve(int64_t M, double y, int64_t rank, const Rows *rows, EbbC64 gamma[2]) {
-  EbbC64 r[6];
+  EbbC64 r[6] = {{0, 0}};
   for (int64_t i = 0; i < rank + rank * rank; i++) r[i] = value(M, y, rows, i);
   if (rank == 1)
     gamma[0] = ebb_c64_div(r[0], ebb_c64_make(1 + r[1].re, r[1].im));
