@@ -12,8 +12,7 @@ namespace {
 
 constexpr int64_t kRows = 2, kLength = 40;
 
-EbbSequence tiny(EbbLiquid liquid, bool diagonal, EbbNorm norm, bool prenorm,
-                 EbbPooling pooling) {
+EbbSequence tiny(EbbLiquid liquid, bool diagonal, EbbNorm norm, bool prenorm, EbbPooling pooling) {
   EbbSequence model = {};
   model.encoder = EBB_ENCODER_EMBEDDING;
   model.vocabulary = 7;
@@ -60,24 +59,18 @@ protected:
   }
 
   void build(const EbbSequence &model, int64_t length) {
-    ASSERT_EQ(ebb_sequence_record(graph, &model, kRows, length, &v), EBB_OK)
-        << ebb_error();
-    if (ebb_params_placed(params))
-      return;
+    ASSERT_EQ(ebb_sequence_record(graph, &model, kRows, length, &v), EBB_OK) << ebb_error();
+    if (ebb_params_placed(params)) return;
     ASSERT_EQ(ebb_params_place(params, 9), EBB_OK) << ebb_error();
     ASSERT_EQ(ebb_graph_init_params(graph), EBB_OK) << ebb_error();
     // Statistics as training would leave them.
     for (int p = 0; p < ebb_params_count(params); p++) {
       const EbbParam *param = ebb_params_at(params, p);
       std::string name = param->name;
-      if (name.find("running_") == std::string::npos)
-        continue;
+      if (name.find("running_") == std::string::npos) continue;
       std::vector<float> stats(size_t(param->size));
-      for (size_t i = 0; i < stats.size(); i++)
-        stats[i] = 0.3F + 0.1F * float(i);
-      ASSERT_EQ(
-          ebb_params_write(params, param->name, stats.data(), param->size),
-          EBB_OK);
+      for (size_t i = 0; i < stats.size(); i++) stats[i] = 0.3F + 0.1F * float(i);
+      ASSERT_EQ(ebb_params_write(params, param->name, stats.data(), param->size), EBB_OK);
     }
   }
 
@@ -87,18 +80,13 @@ protected:
     EXPECT_EQ(ebb_graph_create(params, nullptr, false, &graph), EBB_OK);
     build(model, length);
     std::vector<int32_t> t, labels(kRows, 0);
-    std::vector<float> x, ones(kRows, 1),
-        logits(size_t(kRows * model.d_output));
+    std::vector<float> x, ones(kRows, 1), logits(size_t(kRows * model.d_output));
     for (int64_t b = 0; b < kRows; b++) {
-      t.insert(t.end(), tokens.begin() + b * kLength,
-               tokens.begin() + b * kLength + length);
-      x.insert(x.end(), values.begin() + b * kLength * 3,
-               values.begin() + (b * kLength + length) * 3);
+      t.insert(t.end(), tokens.begin() + b * kLength, tokens.begin() + b * kLength + length);
+      x.insert(x.end(), values.begin() + b * kLength * 3, values.begin() + (b * kLength + length) * 3);
     }
     bool embedding = model.encoder == EBB_ENCODER_EMBEDDING;
-    EXPECT_EQ(ebb_graph_write(graph, v.input,
-                              embedding ? static_cast<const void *>(t.data())
-                                        : x.data()),
+    EXPECT_EQ(ebb_graph_write(graph, v.input, embedding ? static_cast<const void *>(t.data()) : x.data()),
               EBB_OK)
         << ebb_error();
     EXPECT_EQ(ebb_graph_write(graph, v.labels, labels.data()), EBB_OK);
@@ -115,33 +103,25 @@ protected:
     frame_tokens.clear(), frame_values.clear();
     for (int64_t b = 0; b < kRows; b++) {
       frame_tokens.push_back(tokens[size_t(b * kLength + t)]);
-      for (int i = 0; i < 3; i++)
-        frame_values.push_back(values[size_t((b * kLength + t) * 3 + i)]);
+      for (int i = 0; i < 3; i++) frame_values.push_back(values[size_t((b * kLength + t) * 3 + i)]);
     }
-    return model.encoder == EBB_ENCODER_EMBEDDING
-               ? static_cast<const void *>(frame_tokens.data())
-               : frame_values.data();
+    return model.encoder == EBB_ENCODER_EMBEDDING ? static_cast<const void *>(frame_tokens.data())
+                                                  : frame_values.data();
   }
 
   void check(const EbbSequence &model) {
     build(model, kLength);
     batch(model, kLength); // fixes the internal kernel length
     EbbStream *stream = nullptr;
-    ASSERT_EQ(ebb_stream_create(params, &model, kRows, &stream), EBB_OK)
-        << ebb_error();
-    std::vector<float> logits(size_t(kRows * model.d_output)),
-        again(logits.size());
+    ASSERT_EQ(ebb_stream_create(params, &model, kRows, &stream), EBB_OK) << ebb_error();
+    std::vector<float> logits(size_t(kRows * model.d_output)), again(logits.size());
     std::vector<char> state(ebb_stream_size(stream));
     for (int64_t t = 0; t < kLength; t++) {
-      if (t == 17)
-        ebb_stream_save(stream, state.data());
-      ASSERT_EQ(ebb_stream_step(stream, frame(model, t), logits.data()), EBB_OK)
-          << ebb_error();
-      if (t != 0 && t != 20 && t != kLength - 1)
-        continue;
+      if (t == 17) ebb_stream_save(stream, state.data());
+      ASSERT_EQ(ebb_stream_step(stream, frame(model, t), logits.data()), EBB_OK) << ebb_error();
+      if (t != 0 && t != 20 && t != kLength - 1) continue;
       std::vector<float> expected = batch(model, t + 1);
-      for (size_t i = 0; i < logits.size(); i++)
-        EXPECT_NEAR(logits[i], expected[i], 1e-4) << "step " << t;
+      for (size_t i = 0; i < logits.size(); i++) EXPECT_NEAR(logits[i], expected[i], 1e-4) << "step " << t;
     }
     ebb_stream_restore(stream, state.data());
     for (int64_t t = 17; t < kLength; t++)
@@ -162,15 +142,12 @@ protected:
   std::vector<float> values, frame_values;
 };
 
-TEST_F(Streaming, PlainNplr) {
-  check(tiny(EBB_LIQUID_NONE, false, EBB_NORM_LAYER, true, EBB_POOLING_MEAN));
-}
+TEST_F(Streaming, PlainNplr) { check(tiny(EBB_LIQUID_NONE, false, EBB_NORM_LAYER, true, EBB_POOLING_MEAN)); }
 TEST_F(Streaming, PlainDiagonal) {
   check(tiny(EBB_LIQUID_NONE, true, EBB_NORM_BATCH, true, EBB_POOLING_LAST));
 }
 TEST_F(Streaming, SeriesNplr) {
-  check(
-      tiny(EBB_LIQUID_SERIES, false, EBB_NORM_BATCH, false, EBB_POOLING_MEAN));
+  check(tiny(EBB_LIQUID_SERIES, false, EBB_NORM_BATCH, false, EBB_POOLING_MEAN));
 }
 TEST_F(Streaming, SeriesOfRankTwo) {
   EbbSequence sequence = tiny(EBB_LIQUID_SERIES, false, EBB_NORM_BATCH, false, EBB_POOLING_MEAN);
@@ -179,35 +156,27 @@ TEST_F(Streaming, SeriesOfRankTwo) {
   check(sequence);
 }
 TEST_F(Streaming, SeriesDiagonal) {
-  check(tiny(EBB_LIQUID_SERIES, true, EBB_NORM_LAYER_SCALAR, true,
-             EBB_POOLING_LAST));
+  check(tiny(EBB_LIQUID_SERIES, true, EBB_NORM_LAYER_SCALAR, true, EBB_POOLING_LAST));
 }
-TEST_F(Streaming, Scan) {
-  check(tiny(EBB_LIQUID_SCAN, true, EBB_NORM_LAYER, false, EBB_POOLING_MEAN));
-}
+TEST_F(Streaming, Scan) { check(tiny(EBB_LIQUID_SCAN, true, EBB_NORM_LAYER, false, EBB_POOLING_MEAN)); }
 TEST_F(Streaming, LinearEncoderWithoutNorm) {
-  EbbSequence model =
-      tiny(EBB_LIQUID_NONE, true, EBB_NORM_NONE, true, EBB_POOLING_MEAN);
+  EbbSequence model = tiny(EBB_LIQUID_NONE, true, EBB_NORM_NONE, true, EBB_POOLING_MEAN);
   model.encoder = EBB_ENCODER_LINEAR;
   model.layer.glu = false;
   check(model);
 }
 TEST_F(Streaming, LearnedReadout) {
-  EbbSequence model =
-      tiny(EBB_LIQUID_SERIES, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
+  EbbSequence model = tiny(EBB_LIQUID_SERIES, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
   model.layer.ssm.readout = EBB_SSM_LEARNED;
   check(model);
 }
 
 TEST_F(Streaming, NonCausalLayersAreRefused) {
   for (EbbLiquid liquid : {EBB_LIQUID_POLYB, EBB_LIQUID_KB}) {
-    EbbSequence model =
-        tiny(liquid, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
+    EbbSequence model = tiny(liquid, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
     EbbStream *stream = nullptr;
     EbbS4Stream *layer = nullptr;
-    EXPECT_EQ(
-        ebb_s4_stream_create(params, "layers.0.layer", &model.layer, 1, &layer),
-        EBB_UNSUPPORTED);
+    EXPECT_EQ(ebb_s4_stream_create(params, "layers.0.layer", &model.layer, 1, &layer), EBB_UNSUPPORTED);
     EXPECT_NE(std::string(ebb_error()).find("not causal"), std::string::npos);
     EXPECT_EQ(layer, nullptr);
     model.decoder = EBB_DECODER_RETRIEVAL;
@@ -216,16 +185,13 @@ TEST_F(Streaming, NonCausalLayersAreRefused) {
 }
 
 TEST_F(Streaming, TokenOutsideTheVocabularyIsNamed) {
-  EbbSequence model =
-      tiny(EBB_LIQUID_NONE, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
+  EbbSequence model = tiny(EBB_LIQUID_NONE, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
   build(model, kLength);
   EbbStream *stream = nullptr;
-  ASSERT_EQ(ebb_stream_create(params, &model, kRows, &stream), EBB_OK)
-      << ebb_error();
+  ASSERT_EQ(ebb_stream_create(params, &model, kRows, &stream), EBB_OK) << ebb_error();
   const int32_t bad[kRows] = {3, 7};
   EXPECT_EQ(ebb_stream_step(stream, bad, nullptr), EBB_INVALID);
-  EXPECT_NE(std::string(ebb_error()).find("row 1: token 7"), std::string::npos)
-      << ebb_error();
+  EXPECT_NE(std::string(ebb_error()).find("row 1: token 7"), std::string::npos) << ebb_error();
   ebb_stream_destroy(stream);
 }
 
