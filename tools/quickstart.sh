@@ -28,7 +28,7 @@ configure release -DEBB_BUILD_TESTS=OFF -DEBB_BUILD_BENCH=OFF >/dev/null
 cmake --build build/release --target ebb_program -j "$(build_jobs)"
 ebb=build/release/ebb
 
-say "3/6 Data: ListOps, expressions such as [MAX 2 9 [MIN 4 7 ] 0 ], whose value is the class"
+say "3/6 Data: ListOps, expressions such as [MAX 2 9 [MIN 4 7 ] 0 ] to evaluate"
 "$ebb" data listops "$data" --train "$train_samples" --val "$val_samples" --test "$test_samples" \
   --min-length "$min_length" --max-length "$max_length" --max-depth "$max_depth" --max-args "$max_args" --seed 1
 
@@ -45,16 +45,16 @@ say "6/6 Draw the learning curves"
 
 cat <<EOF
 
-Done. $run/ holds
-  best.safetensors, last.safetensors   checkpoints: best on validation, and the last one
-  config.yaml                          every setting of the run
-  metrics.jsonl, events.out.tfevents*  loss and accuracy over the steps, also for TensorBoard
-  curves.png                           the learning curves
+Done. $run holds
+  best.safetensors, last.safetensors  checkpoints: best on validation, and last
+  config.yaml                         every setting of the run
+  metrics.jsonl, events.out.tfevents* loss and accuracy, also for TensorBoard
+  curves.png                          the learning curves
 Try next
-  $ebb info $run
-  $ebb train --resume $run trainer.max_epochs=8 scheduler.num_training_steps=6248
-  $ebb train experiment=quickstart/listops model.layer.liquid_degree=3 run_dir=runs/degree3
-  $ebb plot $run runs/degree3 -o compare.png
-  $ebb --help
+  PATH=\$PWD/build/release:\$PATH
+  ebb info $run
+  ebb train experiment=quickstart/listops model.d_model=96 run_dir=runs/wide
+  ebb plot $run runs/wide -o compare.png
+  ebb --help
 README.md has a ten-minute tour.
 EOF

@@ -77,6 +77,8 @@ float *ebb_params_moment(const EbbParams *params, int index, int which); /* whic
 /* Flat device buffers of all trained parameters, `ebb_params_size` floats each. */
 typedef enum EbbFlat { EBB_FLAT_VALUE, EBB_FLAT_GRAD, EBB_FLAT_M, EBB_FLAT_V, EBB_FLATS } EbbFlat;
 int64_t ebb_params_size(const EbbParams *params);
+/* Trained values in all: what people call the number of parameters. */
+int64_t ebb_params_trained(const EbbParams *params);
 float *ebb_params_flat(const EbbParams *params, EbbFlat which);
 EbbStatus ebb_params_zero_grad(EbbParams *params) EBB_MUST_CHECK;
 

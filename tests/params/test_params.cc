@@ -58,6 +58,7 @@ TEST(Params, GroupsAreContiguousAndBuffersStandBeside) {
   EXPECT_EQ(fast_group->begin, 0);
   EXPECT_EQ(fast_group->end, slow_group->begin);
   EXPECT_EQ(slow_group->end, ebb_params_size(f.params));
+  EXPECT_EQ(ebb_params_trained(f.params), 2 * (15 + 7));
   EXPECT_EQ(slow_group->lr, 1e-3);
   for (int i = 0; i < ebb_params_count(f.params); i++) {
     const EbbParam *p = ebb_params_at(f.params, i);

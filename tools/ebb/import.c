@@ -61,7 +61,7 @@ static EbbStatus convert(Import *job) {
 }
 
 static void print_result(const Import *job) {
-  terminal_field(stdout, "weights", "%s from %s", terminal_count(ebb_params_size(job->params)).text,
+  terminal_field(stdout, "weights", "%s from %s", terminal_count(ebb_params_trained(job->params)).text,
                  job->state_dict);
   if (job->liquid_missing)
     terminal_field(stdout, "liquid", "%d frozen tensors are not in such a file: drawn from train.seed=%lld",

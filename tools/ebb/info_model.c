@@ -68,14 +68,14 @@ static void print_group(const EbbConfig *config, const EbbParams *params, int gr
 }
 
 static void print_params(const EbbConfig *config, const EbbParams *params) {
-  int64_t trained = 0, buffers = 0;
+  int64_t buffers = 0;
   printf("\n%12s %8s  %9s %12s   %s\n", "parameters", "tensors", "lr", "weight decay", "names");
   for (int g = 0; g < ebb_params_group_count(params); g++) print_group(config, params, g);
   for (int i = 0; i < ebb_params_count(params); i++) {
     const EbbParam *param = ebb_params_at(params, i);
-    *(param->group < 0 ? &buffers : &trained) += param->size;
+    if (param->group < 0) buffers += param->size;
   }
-  printf("%12s in all; buffers hold %s more numbers\n\n", terminal_count(trained).text,
+  printf("%12s in all; buffers hold %s more numbers\n\n", terminal_count(ebb_params_trained(params)).text,
          terminal_count(buffers).text);
 }
 

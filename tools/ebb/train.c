@@ -65,7 +65,7 @@ static void print_header(const Job *job) {
   const EbbParams *params = ebb_experiment_params(job->experiment);
   terminal_field(stdout, "device", "%s", ebb_device_description(ebb_experiment_device(job->experiment)));
   print_data(ebb_experiment_dataset(job->experiment));
-  terminal_field(stdout, "parameters", "%s", terminal_count(ebb_params_size(params)).text);
+  terminal_field(stdout, "parameters", "%s", terminal_count(ebb_params_trained(params)).text);
   print_schedule(job->config);
   terminal_field(stdout, "run folder", "%s", job->folder);
   (void)fputc('\n', stdout);

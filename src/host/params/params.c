@@ -48,6 +48,15 @@ const EbbParam *ebb_params_at(const EbbParams *params, int index) { return &para
 int ebb_params_group_count(const EbbParams *params) { return params->group_count; }
 const EbbParamGroup *ebb_params_group(const EbbParams *params, int group) { return &params->group[group]; }
 int64_t ebb_params_size(const EbbParams *params) { return params->size; }
+
+int64_t ebb_params_trained(const EbbParams *params) {
+  int64_t count = 0;
+  for (int i = 0; i < ebb_params_count(params); i++) {
+    const EbbParam *param = ebb_params_at(params, i);
+    if (param->group >= 0) count += param->size;
+  }
+  return count;
+}
 float *ebb_params_flat(const EbbParams *params, EbbFlat which) { return params->flat[which]; }
 uint64_t ebb_params_generation(const EbbParams *params) { return params->generation; }
 void ebb_params_bump(EbbParams *params) { params->generation++; }
