@@ -1,5 +1,5 @@
 /* A trained model reads one expression of the test split token by token and says after each token what it
-   takes the answer to be. Usage: stream CHECKPOINT */
+   takes the answer to be; the published tokenisation writes ] as X. Usage: stream CHECKPOINT */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
