@@ -122,6 +122,20 @@ TEST(Plot, RunsInProgressAndNumbersAreReadAsWritten) {
   ebb_curves_free(&curves);
 }
 
+TEST(Plot, EpochsAreMeasuredFromTheirEnds) {
+  std::string run = fresh_folder("run");
+  write_all(run + "/metrics.jsonl", "{\"step\":50,\"epoch\":0,\"train/batch_loss\":2}\n"
+                                    "{\"step\":78,\"epoch\":0,\"train/loss\":2}\n"
+                                    "{\"step\":100,\"epoch\":1,\"train/batch_loss\":2}\n"
+                                    "{\"step\":156,\"epoch\":1,\"train/loss\":1}\n"
+                                    "{\"step\":200,\"epoch\":2,\"train/batch_loss\":1}\n"
+                                    "{\"step\":234,\"epoch\":2,\"train/loss\":1}\n");
+  EbbRunCurves curves;
+  ASSERT_EQ(ebb_curves_read(run.c_str(), &curves), EBB_OK) << ebb_error();
+  EXPECT_EQ(curves.steps_per_epoch, 78);
+  ebb_curves_free(&curves);
+}
+
 /* The mean of a constant is the constant, from the first point on. */
 TEST(Plot, SmoothingHasNoBias) {
   std::string run = fresh_folder("run"), text;

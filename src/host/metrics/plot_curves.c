@@ -40,11 +40,15 @@ static EbbStatus add_point(EbbCurve *curve, double step, double value) {
   return EBB_OK;
 }
 
-static EbbStatus add_line(EbbRunCurves *run, const EbbMetricsLine *line) {
+/* Lines between the ends of epochs, which stand at round steps, may hold nothing that is drawn: *drawn. */
+static EbbStatus add_line(EbbRunCurves *run, const EbbMetricsLine *line, bool *drawn) {
+  *drawn = false;
   for (const cJSON *item = line->json->child; item; item = item->next) {
     double value;
     EbbCurve *curve = ebb_metrics_line_value(item, &value) ? find_curve(run, item->string) : NULL;
-    if (curve) EBB_TRY(add_point(curve, (double)line->step, value));
+    if (!curve) continue;
+    *drawn = true;
+    EBB_TRY(add_point(curve, (double)line->step, value));
   }
   return EBB_OK;
 }
@@ -66,8 +70,9 @@ static EbbStatus read_lines(EbbMetricsReader *reader, EbbRunCurves *run) {
     EbbMetricsLine line;
     EBB_TRY(ebb_metrics_reader_next(reader, &line));
     if (!line.json) break;
-    count_epoch(&epochs, &line);
-    EbbStatus status = add_line(run, &line);
+    bool drawn;
+    EbbStatus status = add_line(run, &line, &drawn);
+    if (drawn) count_epoch(&epochs, &line);
     cJSON_Delete(line.json);
     EBB_TRY(status);
   }
