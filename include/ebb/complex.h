@@ -44,8 +44,5 @@ EBB_INLINE EbbC64 ebb_c64_exp(EbbC64 a) {
   double m = exp(a.re);
   return ebb_c64_make(m * cos(a.im), m * sin(a.im));
 }
-EBB_INLINE EbbC64 ebb_c64_log(EbbC64 a) {
-  return ebb_c64_make(0.5 * log(ebb_c64_norm2(a)), atan2(a.im, a.re));
-}
 
 #endif

@@ -48,6 +48,9 @@ bool ebb_config_is_null(const EbbConfig *config, const char *key);
 bool ebb_config_flag(const EbbConfig *config, const char *key);
 int64_t ebb_config_integer(const EbbConfig *config, const char *key);
 double ebb_config_number(const EbbConfig *config, const char *key);
+/* The value, or `otherwise` where it is null. */
+int64_t ebb_config_integer_or(const EbbConfig *config, const char *key, int64_t otherwise);
+double ebb_config_number_or(const EbbConfig *config, const char *key, double otherwise);
 const char *ebb_config_string(const EbbConfig *config, const char *key);
 /* Index of an enumerated value in its row's choices ("null|polyb|kb": kb is 2). */
 int ebb_config_choice(const EbbConfig *config, const char *key);

@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "ebb/op.h"
 
@@ -31,8 +30,8 @@ EbbStatus ebb_graph_create(EbbParams *params, EbbWorkspace *workspace, bool back
                            EbbGraph **out) EBB_MUST_CHECK;
 void ebb_graph_destroy(EbbGraph *graph);
 
-/* A value that the caller writes before each run. grad: its gradient is wanted (then ebb_graph_grad reads
- * it). */
+/* A value that the caller writes before each run. grad: its gradient is wanted, for
+   ebb_graph_read_grad. Errors: SHAPE, MEMORY. */
 EbbStatus ebb_graph_input(EbbGraph *graph, const char *name, EbbDtype type, EbbShape shape, bool grad,
                           EbbValue *out) EBB_MUST_CHECK;
 
@@ -60,8 +59,9 @@ EbbStatus ebb_graph_plan(EbbGraph *graph) EBB_MUST_CHECK;
    ebb_params_place. Repeated automatically by forward when ebb_params_generation has moved on. */
 EbbStatus ebb_graph_layout(EbbGraph *graph) EBB_MUST_CHECK;
 
-/* Copies a whole value between host and device. Inputs before forward; outputs after. Errors: STATE before
- * layout. */
+/* Copy a whole value, or its gradient, between host and device; the graph is laid out first where it is not
+   yet. Inputs are written before forward; only inputs and values marked by ebb_graph_output can be read
+   after it. Errors: INVALID (no such value), STATE (not kept, or no gradient), those of layout. */
 EbbStatus ebb_graph_write(EbbGraph *graph, EbbValue value, const void *host) EBB_MUST_CHECK;
 EbbStatus ebb_graph_read(EbbGraph *graph, EbbValue value, void *host) EBB_MUST_CHECK;
 EbbStatus ebb_graph_write_grad(EbbGraph *graph, EbbValue value, const float *host) EBB_MUST_CHECK;

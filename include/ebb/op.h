@@ -98,7 +98,6 @@ EbbStatus ebb_setup_table(EbbSetup *setup, size_t bytes, void (*fill)(const void
 /* ---- for init and prepare functions ---- */
 
 const char *ebb_prepare_where(const EbbPrepare *prepare);
-EbbShape ebb_prepare_shape(const EbbPrepare *prepare, int input);
 uint64_t
 ebb_prepare_seed(const EbbPrepare *prepare); /* of (model seed, scope): draw with ebb_random*(seed, ...) */
 /* Reads and writes a parameter or buffer of the node's scope on the host. Errors: NOT_FOUND, SHAPE. */

@@ -15,11 +15,13 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
+#include "support/no_config.h"
 #include "support/op_run.h"
 
 namespace {
 
 using ebb_test::integer_tensor;
+using ebb_test::NoConfig;
 using ebb_test::OpRun;
 using ebb_test::random_tensor;
 using ebb_test::Tensor;
@@ -60,19 +62,18 @@ TEST(NnErrors, ShapesAndSettings) {
                {x});
   expect_setup(EBB_INVALID, "momentum 2", "batch_norm", EbbBatchNormConfig{1e-5, 2}, {x});
   expect_setup(EBB_INVALID, "eps -1", "layer_norm", EbbLayerNormConfig{-1}, {x});
-  expect_setup(EBB_INVALID, "one channel", "layer_norm_scalar", EbbLayerNormScalarConfig{}, {one_channel});
+  expect_setup(EBB_INVALID, "one channel", "layer_norm_scalar", NoConfig{}, {one_channel});
   expect_setup(EBB_INVALID, "dropout 1", "s4_out", EbbS4OutConfig{true, 1, true}, {x});
   expect_setup(EBB_SHAPE, "the residual is (2, 1, 4)", "s4_out", EbbS4OutConfig{true, 0, true},
                {x, one_channel});
   expect_setup(EBB_SHAPE, "3 lengths for a batch of 2", "pool", EbbPoolConfig{EBB_POOL_MEAN}, {x, three});
   expect_setup(EBB_INVALID, "0 outputs", "linear", EbbLinearConfig{0}, {flat});
   expect_setup(EBB_SHAPE, "scalar", "linear", EbbLinearConfig{2}, {random_tensor({}, 5)});
-  expect_setup(EBB_SHAPE, "3 rows cannot be split", "retrieval", EbbRetrievalConfig{}, {odd});
-  expect_setup(EBB_SHAPE, "3 labels for a batch of 4", "cross_entropy", EbbCrossEntropyConfig{},
-               {flat, three}, 2);
-  expect_setup(EBB_SHAPE, "needs at least 2", "cross_entropy", EbbCrossEntropyConfig{}, {flat}, 2);
-  expect_setup(EBB_SHAPE, "the targets are (3, 3)", "mse", EbbMseConfig{}, {flat, odd});
-  expect_setup(EBB_SHAPE, "3 weights for a batch of 4", "mse", EbbMseConfig{},
+  expect_setup(EBB_SHAPE, "3 rows cannot be split", "retrieval", NoConfig{}, {odd});
+  expect_setup(EBB_SHAPE, "3 labels for a batch of 4", "cross_entropy", NoConfig{}, {flat, three}, 2);
+  expect_setup(EBB_SHAPE, "needs at least 2", "cross_entropy", NoConfig{}, {flat}, 2);
+  expect_setup(EBB_SHAPE, "the targets are (3, 3)", "mse", NoConfig{}, {flat, odd});
+  expect_setup(EBB_SHAPE, "3 weights for a batch of 4", "mse", NoConfig{},
                {flat, flat, random_tensor({3}, 6)});
 }
 
@@ -101,7 +102,7 @@ TEST(NnErrors, LengthsOutsideTheSequence) {
 TEST(NnErrors, LabelsOutsideTheClasses) {
   for (int32_t bad : {-1, 3})
     expect_forward(("the label " + std::to_string(bad) + " of row 2 is outside 0..2").c_str(),
-                   "cross_entropy", EbbCrossEntropyConfig{},
+                   "cross_entropy", NoConfig{},
                    {random_tensor({4, 3}, 1), integer_tensor({4}, {0, 2, bad, 1})}, 2);
 }
 
@@ -115,9 +116,8 @@ TEST(NnErrors, WeightsThatCannotAverage) {
               {{std::numeric_limits<float>::quiet_NaN(), 1}, "row 0 has weight"},
               {{0, 0}, "all 2 rows have weight 0"}};
   for (const auto &row : rows) {
-    expect_forward(row.says, "cross_entropy", EbbCrossEntropyConfig{}, {x, labels, Tensor{{2}, row.weights}},
-                   2);
-    expect_forward(row.says, "mse", EbbMseConfig{}, {x, x, Tensor{{2}, row.weights}});
+    expect_forward(row.says, "cross_entropy", NoConfig{}, {x, labels, Tensor{{2}, row.weights}}, 2);
+    expect_forward(row.says, "mse", NoConfig{}, {x, x, Tensor{{2}, row.weights}});
   }
 }
 

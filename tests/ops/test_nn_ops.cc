@@ -13,9 +13,11 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
+#include "support/no_config.h"
 #include "support/op_check.h"
 
 using ebb_test::bytes_of;
+using ebb_test::NoConfig;
 using ebb_test::OpCase;
 using ebb_test::OpInput;
 
@@ -49,7 +51,7 @@ OpCase one(const char *name, const char *op, std::vector<unsigned char> config, 
 }
 
 OpCase loss(const char *name, std::vector<OpInput> inputs) {
-  OpCase test = one(name, "cross_entropy", bytes_of(EbbCrossEntropyConfig{}), std::move(inputs));
+  OpCase test = one(name, "cross_entropy", bytes_of(NoConfig{}), std::move(inputs));
   test.outputs = 2;
   return test;
 }
@@ -59,7 +61,7 @@ std::vector<OpCase> cases() {
                 tokens = integers({2, 37}, {4, 0, 9, 9, 9, 0, 2});
   const OpInput lengths = integers({3}, {37, 1, 20}), labels = integers({4}, {2, 0, 4, 1});
   const auto batch = bytes_of(EbbBatchNormConfig{1e-5, 0.1});
-  const auto layer = bytes_of(EbbLayerNormConfig{1e-5}), scalar = bytes_of(EbbLayerNormScalarConfig{});
+  const auto layer = bytes_of(EbbLayerNormConfig{1e-5}), scalar = bytes_of(NoConfig{});
   const auto mean = bytes_of(EbbPoolConfig{EBB_POOL_MEAN}), last = bytes_of(EbbPoolConfig{EBB_POOL_LAST});
   const auto out = [](bool glu, float dropout, bool tie) {
     return bytes_of(EbbS4OutConfig{glu, dropout, tie});
@@ -88,12 +90,12 @@ std::vector<OpCase> cases() {
       one("pool last, lengths", "pool", last, {x, lengths}),
       one("linear", "linear", bytes_of(EbbLinearConfig{70}), {floats({5, 9})}),
       one("linear of three dimensions", "linear", bytes_of(EbbLinearConfig{3}), {floats({7, 11, 9})}),
-      one("gelu", "gelu", bytes_of(EbbGeluConfig{}), {floats({3, 5000})}),
-      one("retrieval", "retrieval", bytes_of(EbbRetrievalConfig{}), {floats({6, 7})}),
+      one("gelu", "gelu", bytes_of(NoConfig{}), {floats({3, 5000})}),
+      one("retrieval", "retrieval", bytes_of(NoConfig{}), {floats({6, 7})}),
       loss("cross entropy", {floats({4, 5}), labels}),
       loss("cross entropy, weights", {floats({4, 5}), labels, constants({4}, {1, 0, 0.5F, 2})}),
-      one("mse", "mse", bytes_of(EbbMseConfig{}), {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1})}),
-      one("mse, weights", "mse", bytes_of(EbbMseConfig{}),
+      one("mse", "mse", bytes_of(NoConfig{}), {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1})}),
+      one("mse, weights", "mse", bytes_of(NoConfig{}),
           {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1}), constants({4}, {1, 0, 1, 0.5F})}),
   };
 }

@@ -18,6 +18,7 @@
 #include "ebb/ops/s4_out.h"
 #include "host/dropout.h"
 #include "host/rows.h"
+#include "support/no_config.h"
 #include "support/op_run.h"
 
 namespace {
@@ -25,6 +26,7 @@ namespace {
 using ebb_test::Doubles;
 using ebb_test::Floats;
 using ebb_test::integer_tensor;
+using ebb_test::NoConfig;
 using ebb_test::OpRun;
 using ebb_test::random_tensor;
 using ebb_test::Tensor;
@@ -198,7 +200,7 @@ TEST(LayerNorm, NormalisesEveryColumn) {
 TEST(LayerNormScalar, DividesByTheStandardDeviation) {
   const NormShape s = {2, 3, 140};
   const Tensor x = random_tensor({s.B, s.H, s.L}, 9);
-  OpRun run("layer_norm_scalar", EbbLayerNormScalarConfig{}, {x});
+  OpRun run("layer_norm_scalar", NoConfig{}, {x});
   run.set_param("s", {1.5F});
   run.set_param("m", {0.25F});
   FORWARD(run);
@@ -332,7 +334,7 @@ TEST(Linear, ProjectsTheLastDimension) {
 
 TEST(Gelu, IsTheExactForm) {
   const Tensor x = random_tensor({7, 11}, 15, -4, 4);
-  OpRun run("gelu", EbbGeluConfig{}, {x});
+  OpRun run("gelu", NoConfig{}, {x});
   FORWARD(run);
   Doubles y;
   for (float v : x.floats) y.push_back(0.5 * v * (1 + std::erf(v / std::sqrt(2.0))));
@@ -340,7 +342,7 @@ TEST(Gelu, IsTheExactForm) {
 }
 
 TEST(Retrieval, FeaturesOfPairs) {
-  OpRun run("retrieval", EbbRetrievalConfig{}, {Tensor{{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}});
+  OpRun run("retrieval", NoConfig{}, {Tensor{{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}});
   FORWARD(run);
   EXPECT_EQ(run.output(), (Floats{1, 2, 5, 6, -4, -4, 5, 12, 3, 4, 7, 8, -4, -4, 21, 32}));
 }
@@ -349,8 +351,8 @@ TEST(CrossEntropy, WeightedMeanAndCorrectCount) {
   // Large logits would overflow exp; row 1 has weight 0 and an impossible label; row 3 ties, the first wins.
   const Tensor logits = {{4, 3}, {1000, 999, 990, NAN, 0, 0, 0, 1, -1, 2, 2, 0}};
   const Floats weights = {2, 0, 1, 0.5F};
-  OpRun run("cross_entropy", EbbCrossEntropyConfig{},
-            {logits, integer_tensor({4}, {0, -7, 2, 1}), Tensor{{4}, weights}}, 2);
+  OpRun run("cross_entropy", NoConfig{}, {logits, integer_tensor({4}, {0, -7, 2, 1}), Tensor{{4}, weights}},
+            2);
   FORWARD(run);
   const double row0 = std::log(1 + std::exp(-1.0) + std::exp(-10.0));
   const double row2 = std::log(1 + std::exp(1.0) + std::exp(-1.0)) + 1;
@@ -367,8 +369,8 @@ TEST(CrossEntropy, WeightedMeanAndCorrectCount) {
 TEST(CrossEntropy, WithoutWeightsIsThePlainMean) {
   const Tensor logits = random_tensor({5, 4}, 16);
   const Tensor labels = integer_tensor({5}, {0, 1, 2, 3, 0});
-  OpRun plain("cross_entropy", EbbCrossEntropyConfig{}, {logits, labels}, 2);
-  OpRun ones("cross_entropy", EbbCrossEntropyConfig{}, {logits, labels, Tensor{{5}, Floats(5, 1)}}, 2);
+  OpRun plain("cross_entropy", NoConfig{}, {logits, labels}, 2);
+  OpRun ones("cross_entropy", NoConfig{}, {logits, labels, Tensor{{5}, Floats(5, 1)}}, 2);
   FORWARD(plain);
   FORWARD(ones);
   EXPECT_EQ(plain.output(0), ones.output(0));
@@ -377,7 +379,7 @@ TEST(CrossEntropy, WithoutWeightsIsThePlainMean) {
 
 TEST(Mse, WeightedMeanOfRowMeans) {
   const Tensor x = {{3, 2}, {1, 2, NAN, 0, 5, 7}}, targets = {{3, 2}, {0, 0, 0, 0, 4, 4}};
-  OpRun run("mse", EbbMseConfig{}, {x, targets, Tensor{{3}, {1, 0, 3}}});
+  OpRun run("mse", NoConfig{}, {x, targets, Tensor{{3}, {1, 0, 3}}});
   FORWARD(run);
   EXPECT_FLOAT_EQ(run.output()[0], (1 * 2.5F + 3 * 5.0F) / 4);
   run.backward({2});

@@ -444,6 +444,16 @@ const std::vector<Wrong> &wrongs() {
        training,
        [](C &c) { replace(c, "\"loss\"", "\"parameter_groups\": {\"decoder.gain\": [0, 0]}, \"loss\""); },
        {"decoder.gain"}},
+      {"group of a buffer",
+       training,
+       [](C &c) {
+         replace(c, "\"loss\"", "\"parameter_groups\": {\"norm.running_mean\": [0, 0]}, \"loss\"");
+       },
+       {"norm.running_mean"}},
+      {"groups without names",
+       training,
+       [](C &c) { replace(c, "\"loss\"", "\"parameter_groups\": [[0, 0]], \"loss\""); },
+       {"parameter_groups", "object"}},
   };
   return all;
 }

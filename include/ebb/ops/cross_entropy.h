@@ -7,10 +7,6 @@
 
 #include "ebb/op.h"
 
-typedef struct EbbCrossEntropyConfig {
-  int unused; /* C has no empty struct */
-} EbbCrossEntropyConfig;
-
 /* All pointers are disjoint device memory of the graph. Forward fails with INVALID, naming row and value,
    where a label is outside 0..V-1, a weight is negative or not finite, or all weights are 0. */
 typedef struct EbbCrossEntropyArgs {

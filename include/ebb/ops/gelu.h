@@ -1,13 +1,9 @@
-/* GELU, exact form: y = x Phi(x), any shape. The formula is ebb_gelu in scalar.h.
+/* GELU, exact form: y = x Phi(x), any shape; no config. The formula is ebb_gelu in scalar.h.
    Source: Hendrycks and Gimpel 2016, "Gaussian Error Linear Units". */
 #ifndef EBB_OPS_GELU_H
 #define EBB_OPS_GELU_H
 
 #include "ebb/op.h"
-
-typedef struct EbbGeluConfig {
-  int unused; /* C has no empty struct */
-} EbbGeluConfig;
 
 /* All pointers are disjoint device memory of the graph. */
 typedef struct EbbGeluArgs {

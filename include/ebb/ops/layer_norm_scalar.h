@@ -8,10 +8,6 @@
 #include "ebb/op.h"
 #include "ebb/ops/norm.h"
 
-typedef struct EbbLayerNormScalarConfig {
-  int unused; /* C has no empty struct */
-} EbbLayerNormScalarConfig;
-
 /* All pointers are disjoint device memory of the graph. */
 typedef struct EbbLayerNormScalarArgs {
   const float *x;     /* (B, H, L), read again by backward; H >= 2 */

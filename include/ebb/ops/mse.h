@@ -5,10 +5,6 @@
 
 #include "ebb/op.h"
 
-typedef struct EbbMseConfig {
-  int unused; /* C has no empty struct */
-} EbbMseConfig;
-
 /* All pointers are disjoint device memory of the graph. Forward fails with INVALID where a weight is negative
    or not finite (naming the row) or all weights are 0. */
 typedef struct EbbMseArgs {

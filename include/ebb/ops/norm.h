@@ -4,6 +4,9 @@
 
 #include "ebb/scalar.h"
 
+/* The epsilon that models give batch and layer norm, as published. */
+#define EBB_NORM_EPS 1e-5
+
 /* y = (x - mean) scale + bias, scale = rstd weight. */
 EBB_INLINE float ebb_norm_apply(float x, float mean, float scale, float bias) {
   return (x - mean) * scale + bias;

@@ -5,10 +5,6 @@
 
 #include "ebb/op.h"
 
-typedef struct EbbRetrievalConfig {
-  int unused; /* C has no empty struct */
-} EbbRetrievalConfig;
-
 /* All pointers are disjoint device memory of the graph. */
 typedef struct EbbRetrievalArgs {
   const float *x;  /* (2B, H), read again by backward */

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "ebb/op.h"
-#include "ebb/rng.h"
 #include "ebb/scalar.h"
 
 #ifdef __cplusplus
@@ -44,14 +43,6 @@ EbbStatus ebb_s4_epilogue_setup(EbbSetup *setup, const EbbS4EpilogueConfig *conf
 
 EBB_INLINE float ebb_s4_activate(EbbS4Activation activation, float x) {
   return activation == EBB_S4_GELU ? ebb_gelu(x) : x;
-}
-EBB_INLINE float ebb_s4_activate_grad(EbbS4Activation activation, float x) {
-  return activation == EBB_S4_GELU ? ebb_gelu_grad(x) : 1.0f;
-}
-
-/* 0 or 1/(1 - p) from the word drawn for the element. */
-EBB_INLINE float ebb_s4_drop(float p, uint32_t word) {
-  return ebb_unit_float(word) >= p ? 1.0f / (1.0f - p) : 0.0f;
 }
 
 #ifdef __cplusplus

@@ -107,6 +107,14 @@ double ebb_config_number(const EbbConfig *config, const char *key) {
   return value->null ? NAN : value->number;
 }
 
+int64_t ebb_config_integer_or(const EbbConfig *config, const char *key, int64_t otherwise) {
+  return ebb_config_is_null(config, key) ? otherwise : ebb_config_integer(config, key);
+}
+
+double ebb_config_number_or(const EbbConfig *config, const char *key, double otherwise) {
+  return ebb_config_is_null(config, key) ? otherwise : ebb_config_number(config, key);
+}
+
 const char *ebb_config_string(const EbbConfig *config, const char *key) {
   return value_of(config, key, EBB_CONFIG_STRING)->text;
 }

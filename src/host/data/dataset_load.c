@@ -5,16 +5,12 @@
 
 #include "host/data/listops_load.h"
 
-static int64_t integer_or_zero(const EbbConfig *config, const char *key) {
-  return ebb_config_is_null(config, key) ? 0 : ebb_config_integer(config, key);
-}
-
 static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
   const EbbListopsOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
-                                     .l_max = integer_or_zero(config, "dataset.l_max"),
+                                     .l_max = ebb_config_integer_or(config, "dataset.l_max", 0),
                                      .append_bos = ebb_config_flag(config, "dataset.append_bos"),
                                      .append_eos = ebb_config_flag(config, "dataset.append_eos"),
-                                     .max_samples = integer_or_zero(config, "dataset.max_samples")};
+                                     .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0)};
   return ebb_listops_load(&options, out);
 }
 

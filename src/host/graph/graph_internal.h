@@ -23,7 +23,6 @@ typedef struct Value {
   EbbShape shape;
   int producer;        /* node, or -1 for an input of the graph */
   int output_slot;     /* of its producer */
-  bool wants_grad;     /* an input whose gradient the caller asked for */
   bool differentiable; /* a gradient can flow into it */
   bool kept;           /* its producer's backward reads it */
   bool marked;         /* readable after a run */

@@ -8,10 +8,6 @@
 
 const char *ebb_prepare_where(const EbbPrepare *prepare) { return prepare->node->where; }
 
-EbbShape ebb_prepare_shape(const EbbPrepare *prepare, int input) {
-  return prepare->graph->value[prepare->node->input[input].value].shape;
-}
-
 void ebb_prepare_bump(EbbPrepare *prepare) { ebb_params_bump(prepare->graph->params); }
 
 uint64_t ebb_prepare_seed(const EbbPrepare *prepare) {

@@ -14,7 +14,7 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 
-static const double norm_eps = 1e-5, norm_momentum = 0.1;
+static const double norm_momentum = 0.1;
 
 /* An op with one input and one output. */
 static EbbStatus apply1(EbbGraph *graph, const EbbOp *op, const char *scope, const void *config, size_t size,
@@ -31,8 +31,8 @@ static EbbStatus record_encoder(EbbGraph *graph, const EbbSequence *model, EbbVa
 }
 
 static EbbStatus record_norm(EbbGraph *graph, EbbNorm norm, const char *scope, EbbValue x, EbbValue *y) {
-  EbbBatchNormConfig batch = {.eps = norm_eps, .momentum = norm_momentum};
-  EbbLayerNormConfig layer = {.eps = norm_eps};
+  EbbBatchNormConfig batch = {.eps = EBB_NORM_EPS, .momentum = norm_momentum};
+  EbbLayerNormConfig layer = {.eps = EBB_NORM_EPS};
   switch (norm) {
   case EBB_NORM_BATCH:
     return apply1(graph, &ebb_batch_norm_op, scope, &batch, sizeof batch, x, y);

@@ -6,14 +6,6 @@
 /* A choice key whose choices stand in the order of an enumeration. */
 #define ENUM(type, config, key) ((type)ebb_config_choice(config, key))
 
-static double number_or(const EbbConfig *config, const char *key, double otherwise) {
-  return ebb_config_is_null(config, key) ? otherwise : ebb_config_number(config, key);
-}
-
-static int64_t integer_or(const EbbConfig *config, const char *key, int64_t otherwise) {
-  return ebb_config_is_null(config, key) ? otherwise : ebb_config_integer(config, key);
-}
-
 static EbbSsmMeasure measure_of(const EbbConfig *config) {
   /* In the order of the key's choices: fout is another name of fourier. */
   static const EbbSsmMeasure measures[] = {
@@ -27,8 +19,8 @@ static EbbSsmConfig ssm_of(const EbbConfig *config) {
   return (EbbSsmConfig){
       .H = d_model,
       .N = ebb_config_integer(config, "model.layer.d_state"),
-      .n_ssm = integer_or(config, "model.layer.n_ssm", d_model),
-      .l_max = integer_or(config, "model.layer.l_max", 0),
+      .n_ssm = ebb_config_integer_or(config, "model.layer.n_ssm", d_model),
+      .l_max = ebb_config_integer_or(config, "model.layer.l_max", 0),
       .rank = ebb_config_integer(config, "model.layer.rank"),
       .rate = 1,
       .measure = measure_of(config),
@@ -38,9 +30,9 @@ static EbbSsmConfig ssm_of(const EbbConfig *config) {
       .dt_min = ebb_config_number(config, "model.layer.dt_min"),
       .dt_max = ebb_config_number(config, "model.layer.dt_max"),
       .deterministic = ebb_config_flag(config, "model.layer.deterministic"),
-      .lr_dt = number_or(config, "model.layer.lr.dt", NAN),
-      .lr_A = number_or(config, "model.layer.lr.A", NAN),
-      .lr_B = number_or(config, "model.layer.lr.B", NAN),
+      .lr_dt = ebb_config_number_or(config, "model.layer.lr.dt", NAN),
+      .lr_A = ebb_config_number_or(config, "model.layer.lr.A", NAN),
+      .lr_B = ebb_config_number_or(config, "model.layer.lr.B", NAN),
       .weight_decay = ebb_config_number(config, "model.layer.weight_decay"),
   };
 }
@@ -56,7 +48,8 @@ EbbStatus ebb_s4_layer_from_config(const EbbConfig *config, EbbS4Layer *out) {
       .skip = ebb_config_flag(config, "model.layer.skip"),
       .gelu = ebb_config_choice(config, "model.layer.activation") == 1,
       .glu = ebb_config_choice(config, "model.layer.postact") == 1,
-      .dropout = number_or(config, "model.layer.dropout", ebb_config_number(config, "model.dropout")),
+      .dropout =
+          ebb_config_number_or(config, "model.layer.dropout", ebb_config_number(config, "model.dropout")),
       .tie_dropout = ebb_config_is_null(config, "model.layer.tie_dropout")
                          ? ebb_config_flag(config, "model.tie_dropout")
                          : ebb_config_flag(config, "model.layer.tie_dropout"),

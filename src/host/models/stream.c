@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ebb/ops/norm.h"
+
 enum { NAME_BYTES = 96 };
 
 /* Copies of the weights around the layers, and the frames of one step. */
@@ -163,10 +165,8 @@ static void moments(const float *x, int64_t H, double *mean, double *variance) {
   *variance = squares / (double)H;
 }
 
-/* The norms of the batch model on a frame; the scalar norm divides by the unbiased deviation and has no
- * epsilon. */
+/* The norms of the batch model on a frame, their sums in double; the scalar norm has no epsilon. */
 static void normalise_row(EbbNorm kind, const Norm *norm, const float *x, int64_t H, float *y) {
-  const double eps = 1e-5;
   double mean = 0, variance = 0;
   const float *w = norm->affine.weight, *b = norm->affine.bias;
   if (kind != EBB_NORM_BATCH) moments(x, H, &mean, &variance);
@@ -175,7 +175,7 @@ static void normalise_row(EbbNorm kind, const Norm *norm, const float *x, int64_
     if (kind == EBB_NORM_LAYER_SCALAR)
       y[h] = (float)((double)w[0] / sqrt(variance) * ((double)x[h] - mean + (double)b[0]));
     else
-      y[h] = (float)(((double)x[h] - mean) / sqrt(variance + eps) * (double)w[h] + (double)b[h]);
+      y[h] = (float)(((double)x[h] - mean) / sqrt(variance + EBB_NORM_EPS) * (double)w[h] + (double)b[h]);
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ebb/ops/dropout.h"
+
 enum { DROP_CHUNK = 256 };
 
 EbbStatus ebb_s4_epilogue_setup(EbbSetup *setup, const EbbS4EpilogueConfig *config, EbbShape output,
@@ -41,7 +43,7 @@ static bool drops(const EbbS4Epilogue *epilogue, const EbbRun *run) {
 static float row_factor(const EbbS4Epilogue *epilogue, const EbbRun *run, const EbbS4Row *row) {
   if (!drops(epilogue, run) || !epilogue->tie) return 1.0f;
   uint64_t element = (uint64_t)(row->b * row->H + row->h);
-  return ebb_s4_drop(epilogue->dropout, ebb_random(run->seed, run->step, epilogue->node, element));
+  return ebb_dropout_factor(ebb_random(run->seed, run->step, epilogue->node, element), epilogue->dropout);
 }
 
 /* y *= the untied draws of the row, a chunk of words at a time because a Philox block gives four. */
@@ -54,7 +56,8 @@ static void drop_elements(const EbbS4Epilogue *epilogue, const EbbRun *run, cons
       for (int lane = 0; lane < 4; lane++) words[4 * block + (uint64_t)lane] = random.word[lane];
     }
     uint64_t from = base < first ? first : base, to = base + DROP_CHUNK < end ? base + DROP_CHUNK : end;
-    for (uint64_t e = from; e < to; e++) y[e - first] *= ebb_s4_drop(epilogue->dropout, words[e - base]);
+    for (uint64_t e = from; e < to; e++)
+      y[e - first] *= ebb_dropout_factor(words[e - base], epilogue->dropout);
   }
 }
 

@@ -37,8 +37,8 @@ EbbScores ebb_totals_scores(const EbbTotals *totals, EbbLoss kind) {
 static EbbStatus evaluate_all(EbbExperiment *experiment, EbbLoader *loader, EbbSplit split,
                               const EbbWatcher *watcher, EbbTotals *totals) {
   int64_t batches = ebb_loader_batches(loader);
-  if (split == EBB_VALIDATION && !ebb_config_is_null(experiment->config, "trainer.limit_val_batches")) {
-    int64_t limit = ebb_config_integer(experiment->config, "trainer.limit_val_batches");
+  if (split == EBB_VALIDATION) {
+    int64_t limit = ebb_config_integer_or(experiment->config, "trainer.limit_val_batches", batches);
     if (limit < batches) batches = limit;
   }
   for (int64_t i = 0; i < batches; i++) {

@@ -7,17 +7,15 @@ EbbStatus ebb_experiment_loader(const EbbExperiment *experiment, EbbSplit split,
                                 EbbLoader **out) {
   const EbbConfig *config = experiment->config;
   int64_t batch = ebb_config_integer(config, "loader.batch_size");
-  if (!training && !ebb_config_is_null(config, "loader.eval_batch_size"))
-    batch = ebb_config_integer(config, "loader.eval_batch_size");
-  EbbLoaderConfig loader = {
-      .batch_size = batch,
-      .shuffle = training && ebb_config_flag(config, "loader.shuffle"),
-      .drop_last = training && ebb_config_flag(config, "loader.drop_last"),
-      .bucket_quantum = ebb_config_integer(config, "loader.bucket_quantum"),
-      .sort_window = ebb_config_integer(config, "loader.sort_window"),
-      .l_max = ebb_config_is_null(config, "dataset.l_max") ? 0 : ebb_config_integer(config, "dataset.l_max"),
-      .pad_to_l_max = ebb_config_flag(config, "loader.pad_to_l_max"),
-      .seed = experiment->seed};
+  if (!training) batch = ebb_config_integer_or(config, "loader.eval_batch_size", batch);
+  EbbLoaderConfig loader = {.batch_size = batch,
+                            .shuffle = training && ebb_config_flag(config, "loader.shuffle"),
+                            .drop_last = training && ebb_config_flag(config, "loader.drop_last"),
+                            .bucket_quantum = ebb_config_integer(config, "loader.bucket_quantum"),
+                            .sort_window = ebb_config_integer(config, "loader.sort_window"),
+                            .l_max = ebb_config_integer_or(config, "dataset.l_max", 0),
+                            .pad_to_l_max = ebb_config_flag(config, "loader.pad_to_l_max"),
+                            .seed = experiment->seed};
   return ebb_loader_create(experiment->dataset, split, &loader, out);
 }
 

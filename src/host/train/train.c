@@ -269,10 +269,6 @@ static EbbStatus run_all(Training *t) {
 
 /* ---- begin and end ---- */
 
-static int64_t integer_or(const EbbConfig *config, const char *key, int64_t otherwise) {
-  return ebb_config_is_null(config, key) ? otherwise : ebb_config_integer(config, key);
-}
-
 /* Monitored values are turned so that higher is better. */
 static EbbSchedule schedule_of(const EbbConfig *config) {
   EbbSchedule schedule = {.kind = (EbbScheduleKind)ebb_config_choice(config, "scheduler._name_"),
@@ -299,14 +295,14 @@ static EbbStatus read_settings(Training *t) {
   t->plateau = ebb_plateau_start();
   t->accumulate = ebb_config_integer(config, "trainer.accumulate_grad_batches");
   t->max_epochs = ebb_config_integer(config, "trainer.max_epochs");
-  t->max_steps = integer_or(config, "trainer.max_steps", 0);
+  t->max_steps = ebb_config_integer_or(config, "trainer.max_steps", 0);
   t->checkpoint_every = ebb_config_integer(config, "trainer.checkpoint_every_n_steps");
   t->log_every = ebb_config_integer(config, "trainer.log_every_n_steps");
   t->validate_every = ebb_config_integer(config, "trainer.val_check_interval_epochs");
-  t->swa_start = integer_or(config, "trainer.swa_start_epoch", -1);
+  t->swa_start = ebb_config_integer_or(config, "trainer.swa_start_epoch", -1);
   t->clip = ebb_config_number(config, "trainer.gradient_clip_val");
   t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
-  int64_t limit = integer_or(config, "trainer.limit_train_batches", 0);
+  int64_t limit = ebb_config_integer_or(config, "trainer.limit_train_batches", 0);
   t->batches = ebb_loader_batches(t->loader);
   if (limit > 0 && limit < t->batches) t->batches = limit;
   return EBB_OK;

@@ -124,10 +124,14 @@ static EbbStatus read_optimiser(const Case *c, Run *run) {
 /* The learning rate and weight decay of every parameter against the published optimiser's groups. */
 static EbbStatus check_groups(Case *c, const Run *run) {
   const cJSON *groups = cJSON_GetObjectItemCaseSensitive(c->config, "parameter_groups"), *row;
+  if (groups && !cJSON_IsObject(groups))
+    return ebb_fail(EBB_FORMAT, "%s: parameter_groups in its config is not an object", c->path);
   cJSON_ArrayForEach(row, groups) {
     int index = ebb_params_find(c->params, row->string);
-    if (index < 0) return ebb_fail(EBB_FORMAT, "%s: the model has no parameter '%s'", c->path, row->string);
-    const EbbParamGroup *group = ebb_params_group(c->params, ebb_params_at(c->params, index)->group);
+    int number = index < 0 ? -1 : ebb_params_at(c->params, index)->group;
+    if (number < 0)
+      return ebb_fail(EBB_FORMAT, "%s: the model trains no parameter '%s'", c->path, row->string);
+    const EbbParamGroup *group = ebb_params_group(c->params, number);
     double lr = group->own_lr ? group->lr : run->adamw.lr,
            decay = group->own_decay ? group->weight_decay : run->adamw.weight_decay;
     const cJSON *want_lr = cJSON_GetArrayItem(row, 0), *want_decay = cJSON_GetArrayItem(row, 1);

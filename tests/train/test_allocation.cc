@@ -1,0 +1,129 @@
+// Training takes no memory from the host once it has met every batch length.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "ebb/train.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}
+
+// Counts every allocation of the process: through the sanitizer's hook where one is built in, else by
+// standing before the C library's functions.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/allocator_interface.h>
+namespace {
+void count(const volatile void *, size_t) { allocations++; }
+void ignore(const volatile void *) {}
+const int installed = __sanitizer_install_malloc_and_free_hooks(count, ignore);
+} // namespace
+#else
+extern "C" {
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
+void *malloc(size_t size) {
+  allocations++;
+  return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size) {
+  allocations++;
+  return __libc_calloc(count, size);
+}
+void *realloc(void *memory, size_t size) {
+  allocations++;
+  return __libc_realloc(memory, size);
+}
+void *aligned_alloc(size_t alignment, size_t size) {
+  allocations++;
+  return __libc_memalign(alignment, size);
+}
+}
+#endif
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Allocations before each batch was reported, by batch.
+struct Watched {
+  std::vector<int64_t> at;
+};
+
+void on_batch(void *context, const char *label, int64_t, int64_t, const char *) {
+  const int64_t now = allocations;
+  if (std::string(label).rfind("epoch", 0) == 0) static_cast<Watched *>(context)->at.push_back(now);
+}
+
+class Allocation : public testing::Test {
+protected:
+  fs::path root;
+
+  void SetUp() override {
+    root = fs::path(testing::TempDir()) / "ebb_allocation";
+    fs::remove_all(root);
+    fs::create_directories(root);
+    EbbListopsConfig listops = {};
+    listops.n_train = 80, listops.n_val = 8, listops.n_test = 8;
+    listops.max_depth = 4, listops.max_args = 4;
+    listops.min_length = 5, listops.max_length = 40;
+    listops.seed = 1;
+    ASSERT_EQ(ebb_listops_generate(root.c_str(), &listops), EBB_OK) << ebb_error();
+  }
+  void TearDown() override { fs::remove_all(root); }
+
+  // Allocations that each batch of the last of two epochs made; the first has met every batch length.
+  std::vector<int64_t> second_epoch(std::vector<std::string> keys) {
+    keys.insert(keys.end(),
+                {"dataset.data_dir=" + root.string(), "dataset._name_=listops", "dataset.l_max=40",
+                 "model.d_model=8", "model.n_layers=2", "model.dropout=0.1", "model.layer.d_state=8",
+                 "loader.batch_size=8", "loader.shuffle=false", "loader.bucket_quantum=8",
+                 "trainer.max_epochs=2", "trainer.log_every_n_steps=1000", "trainer.ema_decay=0.9",
+                 "threads=2", "device=cpu"});
+    EbbConfig *config = nullptr;
+    EbbExperiment *experiment = nullptr;
+    EXPECT_EQ(ebb_config_create(&config), EBB_OK);
+    for (const std::string &key : keys)
+      EXPECT_EQ(ebb_config_override(config, key.c_str()), EBB_OK) << ebb_error();
+    const int64_t before = allocations;
+    EXPECT_EQ(ebb_experiment_create(config, &experiment), EBB_OK) << ebb_error();
+    EXPECT_GT(allocations, before) << "the library's allocations are not counted";
+    Watched watched;
+    watched.at.reserve(64);
+    EbbWatcher watcher = {};
+    watcher.context = &watched;
+    watcher.batch = on_batch;
+    fs::remove_all(root / "run");
+    EXPECT_EQ(ebb_experiment_train(experiment, (root / "run").c_str(), false, &watcher), EBB_OK)
+        << ebb_error();
+    ebb_experiment_destroy(experiment);
+    ebb_config_destroy(config);
+    EXPECT_EQ(watched.at.size(), 20U);
+    std::vector<int64_t> made;
+    for (size_t i = watched.at.size() / 2 + 1; i < watched.at.size(); i++)
+      made.push_back(watched.at[i] - watched.at[i - 1]);
+    return made;
+  }
+};
+
+} // namespace
+
+TEST_F(Allocation, NoneInAStepOnceItsLengthIsKnown) {
+  const std::vector<std::string> diag = {"model.layer.mode=diag", "model.layer.measure=diag-lin"};
+  std::vector<std::vector<std::string>> settings = {
+      {"model.layer.liquid_kernel=series"},
+      {"model.layer.liquid_kernel=series", "model.layer.liquid_readout=learned"},
+      {"model.layer.liquid_kernel=polyb", "model.layer.bidirectional=true", "model.norm=batch"},
+      {"model.layer.liquid_kernel=kb", "model.layer.postact=glu", "trainer.accumulate_grad_batches=2"},
+      {diag[0], diag[1], "model.layer.liquid_kernel=scan", "trainer.gradient_clip_val=1"},
+      {diag[0], diag[1], "model.layer.liquid_kernel=series", "model.transposed=true"}};
+  for (const auto &keys : settings) {
+    SCOPED_TRACE(testing::PrintToString(keys));
+    for (int64_t made : second_epoch(keys)) EXPECT_EQ(made, 0);
+  }
+}
