@@ -29,7 +29,7 @@ cmake --build build/release --target ebb_program -j "$(build_jobs)"
 ebb=build/release/ebb
 
 say "3/6 Data: ListOps, expressions such as [MAX 2 9 [MIN 4 7 ] 0 ] to evaluate"
-"$ebb" data listops "$data" --train "$train_samples" --val "$val_samples" --test "$test_samples" \
+"$ebb" data listops "$data" --replace --train "$train_samples" --val "$val_samples" --test "$test_samples" \
   --min-length "$min_length" --max-length "$max_length" --max-depth "$max_depth" --max-args "$max_args" --seed 1
 
 run=$(new_run)

@@ -119,6 +119,9 @@ TEST(Cli, ListopsDependsOnItsOptionsAlone) {
   EXPECT_EQ(place.run(made).code, 0);
   made[2] = "b";
   EXPECT_EQ(place.run(made).code, 0);
+  expect_failure(place.run(made), 1, {"b/basic_train.tsv exists", "--replace"});
+  made.push_back("--replace");
+  EXPECT_EQ(place.run(made).code, 0);
   made[2] = "c";
   made.insert(made.end(), {"--seed", "5"});
   EXPECT_EQ(place.run(made).code, 0);

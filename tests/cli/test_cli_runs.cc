@@ -228,6 +228,44 @@ TEST(CliBadInput, DataThatIsMissingOrMalformed) {
   EXPECT_FALSE(fs::exists(place.path / "runs"));
 }
 
+TEST(CliBadInput, SettingsThatDoNotFitEachOther) {
+  TinyPlace place;
+  const struct {
+    std::vector<std::string> settings, parts;
+  } cases[] = {{{"model.layer.bidirectional=true"}, {"series", "model.layer.bidirectional=false"}},
+               {{"model.layer.liquid_kernel=scan"}, {"model.layer.mode=diag"}},
+               {{"model.layer.measure=diag-lin"}, {"model.layer.measure", "model.layer.mode=diag"}},
+               {{"model.layer.n_ssm=3"}, {"model.layer.n_ssm 3", "model.d_model 8"}},
+               {{"model.layer.dt_min=2", "model.layer.dt_max=1"},
+                {"model.layer.dt_min", "model.layer.dt_max", "2 and 1"}},
+               {{"train.monitor=val/rmse"}, {"train.monitor", "classes"}},
+               {{"task.metrics=mse"}, {"task.metrics", "classes"}},
+               {{"task.loss=mse"}, {"task.loss", "classes"}},
+               {{"dataset.l_max=1"}, {"dataset.l_max 1"}},
+               {{"trainer.max_steps=0"}, {"trainer.max_steps", "from 1"}},
+               {{"trainer.max_epochs=0"}, {"trainer.max_epochs", "from 1"}}};
+  for (const auto &c : cases) expect_failure(place.train(c.settings), 1, c.parts);
+  EXPECT_FALSE(fs::exists(place.path / "runs"));
+}
+
+TEST(CliRun, WithoutValidationThereIsNoBestCheckpoint) {
+  TinyPlace place;
+  Outcome trained = place.train({"trainer.limit_val_batches=0", "run_dir=run"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.out.find("best"), std::string::npos) << trained.out;
+  EXPECT_FALSE(fs::exists(place.path / "run/best.safetensors"));
+  Outcome evaluated = place.run({"eval", "run", "--split", "val"});
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+  expect_contains(evaluated.out, "60 of split val");
+  EXPECT_EQ(evaluated.out.find("nan"), std::string::npos) << evaluated.out;
+}
+
+TEST(CliRun, ABatchBeyondTheDataHoldsTheDataAndNoMore) {
+  TinyPlace place;
+  Outcome huge = place.train({"loader.batch_size=1048576", "loader.drop_last=false"});
+  EXPECT_EQ(huge.code, 0) << huge.err;
+}
+
 TEST(CliBadInput, RunFoldersThatCannotBeWritten) {
   TinyPlace place(1);
   place.write("file", "");

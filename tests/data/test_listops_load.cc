@@ -106,7 +106,7 @@ TEST_F(ListopsLoad, AddedTokensAndTruncation) {
   EXPECT_EQ(text(EBB_TRAIN, 0), "[MAX 2 9 X");
   EXPECT_STREQ(dataset->token_text[2], "2");
   options.append_eos = true, options.l_max = 1;
-  expect_error(EBB_INVALID, "l_max 1");
+  expect_error(EBB_INVALID, "dataset.l_max 1 must be above the 1 tokens");
 }
 
 TEST_F(ListopsLoad, MaxSamplesCutsTrainingOnly) {

@@ -1,10 +1,12 @@
 /* ebb data: one maker of a data set a command. */
 #include "ebb/data.h"
 #include "cli.h"
+#include "ebb/file.h"
 #include "ebb/metrics.h"
+#include "run_folder.h"
 #include "terminal.h"
 
-enum { TRAIN, VAL, TEST, MAX_DEPTH, MAX_ARGS, MIN_LENGTH, MAX_LENGTH, SEED };
+enum { TRAIN, VAL, TEST, MAX_DEPTH, MAX_ARGS, MIN_LENGTH, MAX_LENGTH, SEED, REPLACE };
 
 #define SAMPLES(split, count)                                                                                \
   {                                                                                                          \
@@ -26,14 +28,29 @@ static const CliOption listops_options[] = {
     [MIN_LENGTH] = NUMBER("min-length", "L", "500", 0, 1000000, "sequences are longer than this, in tokens"),
     [MAX_LENGTH] = NUMBER("max-length", "L", "2000", 2, 1000000, "and shorter than this"),
     [SEED] = NUMBER("seed", "S", "0", 0, INT64_MAX, "equal seeds make equal files"),
+    [REPLACE] = {.name = "replace", .help = "overwrite a data set that is there"},
 };
 
 static void on_progress(void *context, int64_t done, int64_t total) {
   ebb_progress_update(context, "listops", done, total, "sample", NULL);
 }
 
+/* Published files are a long download: they are not overwritten by a slip. */
+static EbbStatus check_free(const char *folder) {
+  static const char *const names[] = {"basic_train.tsv", "basic_val.tsv", "basic_test.tsv"};
+  char path[CLI_PATH_BYTES];
+  for (size_t i = 0; i < CLI_COUNT(names); i++) {
+    EBB_TRY(run_path(folder, names[i], path));
+    if (ebb_file_exists(path))
+      return ebb_fail(EBB_STATE, "%s exists already; choose another folder, or overwrite it with --replace",
+                      path);
+  }
+  return EBB_OK;
+}
+
 static EbbStatus make_listops(CliArguments *arguments) {
   const CliValue *value = arguments->value;
+  if (!value[REPLACE].flag) EBB_TRY(check_free(arguments->operand[0]));
   EbbProgress *progress = NULL;
   EBB_TRY(ebb_progress_create(stderr, 10, &progress));
   const EbbListopsConfig config = {.n_train = value[TRAIN].integer,

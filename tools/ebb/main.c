@@ -26,6 +26,6 @@ static const CliCommand ebb = {
 
 int main(int argc, char **argv) {
   bool version = argc == 2 && !strcmp(argv[1], "--version");
-  if (version) return printf("ebb " EBB_VERSION "\n") < 0;
+  if (version) return printf("ebb " EBB_VERSION "\n") < 0 || fflush(stdout) != 0;
   return cli_dispatch(&ebb, ebb.name, argc - 1, argv + 1);
 }

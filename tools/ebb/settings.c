@@ -34,7 +34,9 @@ static EbbStatus load_checkpoint(EbbConfig *config, const char *checkpoint) {
   EBB_TRY(ebb_checkpoint_config(checkpoint, &yaml));
   EbbStatus status = ebb_config_load_text(config, yaml, strlen(yaml), checkpoint);
   free(yaml);
-  return status;
+  EBB_TRY(status);
+  return ebb_config_override(config,
+                             "trainer.limit_val_batches=null"); /* it bounds training, not evaluation */
 }
 
 static EbbStatus fill(const CliArguments *arguments, const Source *source, EbbConfig *config) {

@@ -131,6 +131,7 @@ static EbbStatus work(Job *job) {
   EBB_TRY(run_folder_claim(job->folder, &job->claim));
   print_header(job);
   EBB_TRY(watch_create(&job->watch, stdout));
+  watch_signals("stopping after a checkpoint");
   EBB_TRY(ebb_experiment_train(job->experiment, job->folder, job->resume, &job->watch.watcher));
   return print_end(job);
 }
@@ -153,10 +154,7 @@ static EbbStatus configure(Job *job) {
 static EbbStatus run(CliArguments *arguments) {
   Job job = {.arguments = arguments, .claim = -1};
   EbbStatus status = configure(&job);
-  if (status == EBB_OK) {
-    watch_signals("stopping after a checkpoint");
-    status = work(&job);
-  }
+  if (status == EBB_OK) status = work(&job);
   watch_destroy(&job.watch);
   run_folder_release(job.claim);
   ebb_experiment_destroy(job.experiment);

@@ -188,10 +188,11 @@ EbbStatus ebb_listops_read(const EbbListopsOptions *options, FILE *const file[EB
   Reader reader = {.options = options, .bos = -1, .eos = -1, .most_texts = INT64_MAX};
   int64_t added = (int64_t)options->append_bos + options->append_eos;
   if (options->l_max < 0 || (options->l_max > 0 && options->l_max <= added) || options->max_samples < 0) {
-    return ebb_fail(
-        EBB_INVALID,
-        "ListOps: l_max %lld must be 0 or above the %lld added tokens, max_samples %lld at least 0",
-        (long long)options->l_max, (long long)added, (long long)options->max_samples);
+    return ebb_fail(EBB_INVALID,
+                    "ListOps: dataset.l_max %lld must be above the %lld tokens that append_bos and "
+                    "append_eos add (0 for no "
+                    "limit), dataset.max_samples %lld at least 0",
+                    (long long)options->l_max, (long long)added, (long long)options->max_samples);
   }
   if (options->l_max > 0) reader.most_texts = options->l_max - added;
   reader.dataset = calloc(1, sizeof *reader.dataset);

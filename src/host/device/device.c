@@ -111,20 +111,34 @@ static void *allocate(size_t bytes) {
   return memory;
 }
 
+/* Memory that can still be had without killing anything: caches can be dropped, swap can be filled. */
+static double available_memory(void) {
+  double page = (double)sysconf(_SC_PAGESIZE), total = 0;
+  FILE *file = fopen("/proc/meminfo", "r");
+  if (!file) return page * (double)sysconf(_SC_PHYS_PAGES);
+  char line[128];
+  while (fgets(line, sizeof line, file)) {
+    bool counts = strncmp(line, "MemAvailable:", 13) == 0 || strncmp(line, "SwapFree:", 9) == 0;
+    if (counts) total += 1024 * strtod(strchr(line, ':') + 1, NULL);
+  }
+  (void)fclose(file);
+  return total > 0 ? total : page * (double)sysconf(_SC_PHYS_PAGES);
+}
+
 EbbStatus ebb_device_alloc(EbbDevice *device, size_t bytes, const char *what, void **out) {
   (void)device;
   *out = NULL;
   if (!bytes) return EBB_OK;
-  double page = (double)sysconf(_SC_PAGESIZE);
-  double physical = page * (double)sysconf(_SC_PHYS_PAGES),
-         available = page * (double)sysconf(_SC_AVPHYS_PAGES);
+  double physical = (double)sysconf(_SC_PAGESIZE) * (double)sysconf(_SC_PHYS_PAGES);
   /* Memory is overcommitted: a request beyond the machine would succeed here and be killed at first touch. */
-  void *memory = (double)bytes > physical ? NULL : allocate(bytes);
+  double available = bytes < HUGE_PAGE ? physical : available_memory();
+  void *memory = (double)bytes > available ? NULL : allocate(bytes);
   if (!memory)
-    return ebb_fail(EBB_MEMORY,
-                    "%s needs %.3f GiB; the machine has %.1f GiB, %.1f GiB of it free: use a smaller batch, "
-                    "model or length",
-                    what, gib((double)bytes), gib(physical), gib(available));
+    return ebb_fail(
+        EBB_MEMORY,
+        "no memory for %s: %.3f GiB; the machine has %.1f GiB, %.1f GiB of it free: use a smaller "
+        "batch, model or length",
+        what, gib((double)bytes), gib(physical), gib(available));
   memset(memory, 0, bytes);
   *out = memory;
   return EBB_OK;

@@ -55,8 +55,9 @@ static EbbStatus check(const char *scope, const EbbS4Layer *layer) {
   bool causal = layer->liquid == EBB_LIQUID_SERIES || layer->liquid == EBB_LIQUID_SCAN;
   if (causal && layer->bidirectional)
     return ebb_fail(EBB_UNSUPPORTED,
-                    "%s: liquid_kernel %s is causal; set bidirectional=false or choose polyb or kb", scope,
-                    layer->liquid == EBB_LIQUID_SCAN ? "scan" : "series");
+                    "%s: liquid_kernel %s is causal; set model.layer.bidirectional=false or choose "
+                    "model.layer.liquid_kernel=polyb or kb",
+                    scope, layer->liquid == EBB_LIQUID_SCAN ? "scan" : "series");
   if (layer->liquid == EBB_LIQUID_SCAN && !layer->diagonal)
     return ebb_fail(EBB_UNSUPPORTED,
                     "%s: liquid_kernel scan is exact for diagonal state matrices; set model.layer.mode=diag "

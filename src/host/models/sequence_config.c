@@ -37,10 +37,22 @@ static EbbSsmConfig ssm_of(const EbbConfig *config) {
   };
 }
 
+/* S4 adds its low-rank part to a HiPPO matrix; the diagonal initialisations have none. */
+static EbbStatus check_measure(const EbbConfig *config) {
+  bool diagonal = ebb_config_choice(config, "model.layer.mode") == 1;
+  if (diagonal || measure_of(config) < EBB_SSM_DIAG_LIN) return EBB_OK;
+  return ebb_fail(
+      EBB_INVALID,
+      "model.layer.measure (%s): the diag measures are for model.layer.mode=diag; set that mode, or "
+      "a measure such as legs",
+      ebb_config_origin(config, "model.layer.measure"));
+}
+
 EbbStatus ebb_s4_layer_from_config(const EbbConfig *config, EbbS4Layer *out) {
   if (ebb_config_integer(config, "model.layer.channels") != 1)
     return ebb_fail(EBB_UNSUPPORTED, "model.layer.channels (%s): only 1 channel a state space is supported",
                     ebb_config_origin(config, "model.layer.channels"));
+  EBB_TRY(check_measure(config));
   *out = (EbbS4Layer){
       .ssm = ssm_of(config),
       .diagonal = ebb_config_choice(config, "model.layer.mode") == 1,
@@ -88,6 +100,18 @@ static EbbStatus check_kind(const EbbConfig *config, const char *key, int chosen
                   ebb_config_origin(config, key), data);
 }
 
+/* What the targets can be scored by; train.monitor's choices stand in the order of the enumeration. */
+static EbbStatus check_scores(const EbbConfig *config, bool classes) {
+  const char *data = classes ? "its targets are classes" : "its targets are numbers";
+  int metric = ebb_config_choice(config, "task.metrics"),
+      monitor = ebb_config_choice(config, "train.monitor");
+  enum { ACCURACY = 1, LOSS = 2, RMSE = 3 };
+  bool fits = (metric == ACCURACY) == classes;
+  EBB_TRY(check_kind(config, "task.metrics", metric, fits ? metric : 0, data));
+  return monitor == LOSS ? EBB_OK
+                         : check_kind(config, "train.monitor", monitor, classes ? ACCURACY : RMSE, data);
+}
+
 EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *dataset, EbbSequence *out) {
   EBB_TRY(ebb_sequence_from_keys(config, out));
   bool tokens = dataset->vocabulary > 0, retrieval = dataset->n_towers == 2, classes = dataset->n_classes > 0;
@@ -97,6 +121,7 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
                      retrieval ? "its samples are pairs of sequences" : "its samples are single sequences"));
   EBB_TRY(check_kind(config, "task.loss", ebb_config_choice(config, "task.loss"), classes ? 1 : 2,
                      classes ? "its targets are classes" : "its targets are numbers"));
+  EBB_TRY(check_scores(config, classes));
   out->encoder = tokens ? EBB_ENCODER_EMBEDDING : EBB_ENCODER_LINEAR;
   out->vocabulary = dataset->vocabulary;
   out->d_input = dataset->d_input;

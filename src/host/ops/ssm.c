@@ -57,7 +57,7 @@ static EbbStatus check_sizes(const EbbSsmConfig *config, const char *where) {
   if (config->N < 2)
     return ebb_fail(EBB_INVALID, "%s: d_state must be at least 2, got %lld", where, (long long)config->N);
   if (config->n_ssm < 0 || config->H % ebb_ssm_copies(config))
-    return ebb_fail(EBB_INVALID, "%s: n_ssm %lld does not divide d_model %lld", where,
+    return ebb_fail(EBB_INVALID, "%s: model.layer.n_ssm %lld does not divide model.d_model %lld", where,
                     (long long)config->n_ssm, (long long)config->H);
   if (config->channels < 1 || config->channels > 2)
     return ebb_fail(EBB_INVALID, "%s: channels must be 1, or 2 if bidirectional, got %lld", where,
@@ -86,8 +86,8 @@ EbbStatus ebb_ssm_check(const EbbSsmConfig *config, bool diagonal, const char *w
   EBB_TRY(check_sizes(config, where));
   EBB_TRY(check_choices(config, where));
   if (!(config->dt_min > 0) || !(config->dt_max >= config->dt_min) || !isfinite(config->dt_max))
-    return ebb_fail(EBB_INVALID, "%s: need 0 < dt_min <= dt_max, got %g and %g", where, config->dt_min,
-                    config->dt_max);
+    return ebb_fail(EBB_INVALID, "%s: need 0 < model.layer.dt_min <= model.layer.dt_max, got %g and %g",
+                    where, config->dt_min, config->dt_max);
   if (!diagonal && config->disc != EBB_SSM_BILINEAR)
     return ebb_fail(EBB_UNSUPPORTED,
                     "%s: mode nplr has the bilinear discretisation only; use mode diag for zoh "

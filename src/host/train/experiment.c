@@ -3,12 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Incomplete batches are filled up with empty rows: beyond the whole split they would only cost memory. */
+static int64_t batch_size(const EbbExperiment *experiment, EbbSplit split, bool training) {
+  const EbbConfig *config = experiment->config;
+  int64_t rows = ebb_config_integer(config, "loader.batch_size");
+  if (!training) rows = ebb_config_integer_or(config, "loader.eval_batch_size", rows);
+  if (training && ebb_config_flag(config, "loader.drop_last")) return rows;
+  int64_t samples = experiment->dataset->split[split].n_samples;
+  return samples > 0 && rows > samples ? samples : rows;
+}
+
 EbbStatus ebb_experiment_loader(const EbbExperiment *experiment, EbbSplit split, bool training,
                                 EbbLoader **out) {
   const EbbConfig *config = experiment->config;
-  int64_t batch = ebb_config_integer(config, "loader.batch_size");
-  if (!training) batch = ebb_config_integer_or(config, "loader.eval_batch_size", batch);
-  EbbLoaderConfig loader = {.batch_size = batch,
+  EbbLoaderConfig loader = {.batch_size = batch_size(experiment, split, training),
                             .shuffle = training && ebb_config_flag(config, "loader.shuffle"),
                             .drop_last = training && ebb_config_flag(config, "loader.drop_last"),
                             .bucket_quantum = ebb_config_integer(config, "loader.bucket_quantum"),
@@ -73,8 +81,7 @@ static EbbStatus build(EbbExperiment *experiment) {
   EBB_TRY(ebb_params_create(experiment->device, &experiment->params));
   EBB_TRY(ebb_workspace_create(experiment->device, &experiment->workspace));
   Recorded *first = NULL;
-  EBB_TRY(ebb_experiment_graph(experiment, ebb_config_integer(experiment->config, "loader.batch_size"),
-                               longest, true, &first));
+  EBB_TRY(ebb_experiment_graph(experiment, batch_size(experiment, EBB_TRAIN, true), longest, true, &first));
   EBB_TRY(ebb_params_place(experiment->params, experiment->seed));
   EbbGraph *graph = experiment->recorded[0].graph;
   EBB_TRY(ebb_graph_init_params(graph));

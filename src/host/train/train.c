@@ -29,7 +29,7 @@ typedef struct Training {
   int64_t batches; /* an epoch */
   int64_t accumulate, max_epochs, max_steps, checkpoint_every, log_every, validate_every, swa_start;
   double clip;
-  bool classes;
+  bool classes, validates;
 } Training;
 
 static bool stop_asked(const Training *t) {
@@ -250,8 +250,7 @@ static EbbStatus end_epoch(Training *t) {
   EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
   const int64_t epoch = t->state.epoch;
   EBB_TRY(close_epoch(t));
-  bool has_validation = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0;
-  if (has_validation && ((epoch + 1) % t->validate_every == 0 || finished(t)))
+  if (t->validates && ((epoch + 1) % t->validate_every == 0 || finished(t)))
     EBB_TRY(validate(t, epoch, line, sizeof line));
   EBB_TRY(save(t, "last.safetensors"));
   if (t->watcher->line) t->watcher->line(t->watcher->context, line);
@@ -302,6 +301,8 @@ static EbbStatus read_settings(Training *t) {
   t->swa_start = ebb_config_integer_or(config, "trainer.swa_start_epoch", -1);
   t->clip = ebb_config_number(config, "trainer.gradient_clip_val");
   t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
+  t->validates = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0 &&
+                 ebb_config_integer_or(config, "trainer.limit_val_batches", 1) > 0;
   int64_t limit = ebb_config_integer_or(config, "trainer.limit_train_batches", 0);
   t->batches = ebb_loader_batches(t->loader);
   if (limit > 0 && limit < t->batches) t->batches = limit;
