@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "ebb/scalar.h"
+#include "host/lanes.h"
 
 enum { EBB_ROW_CHUNK = 1024 };
-
-typedef float EbbLanes __attribute__((vector_size(64)));
 
 EBB_INLINE int64_t ebb_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 

@@ -120,6 +120,13 @@ EbbParamSpec ebb_ssm_spec(const EbbSsmConfig *config, bool diagonal, EbbSsmParam
  */
 EbbStatus ebb_ssm_check(const EbbSsmConfig *config, bool diagonal, const char *where) EBB_MUST_CHECK;
 
+/* For an op's setup: one of the parameters, and the outputs k (channels,H,Lk) and, with a readout, ke (H,Lk).
+   Errors: those of setup. */
+EbbStatus ebb_ssm_setup_param(EbbSetup *setup, const EbbSsmConfig *config, bool diagonal, EbbSsmParam which,
+                              const float **value, float **grad) EBB_MUST_CHECK;
+EbbStatus ebb_ssm_setup_outputs(EbbSetup *setup, const EbbSsmConfig *config, float **k, const float **dk,
+                                float **ke, const float **dke) EBB_MUST_CHECK;
+
 /* An op's init: draws and writes all parameters that ebb_ssm_spec lists for the kind (e only if learned; P
    and L only if not diagonal), and the liquid buffers if the config says so: B, w, log_dt as written, and
    liquid.C = C_raw (diagonal: C_raw B), whose conjugate is kernel.C. Errors: as ebb_ssm_check; those of

@@ -25,18 +25,13 @@ static EbbStatus check(EbbSetup *setup, const EbbS4ScanConfig *config) {
   return EBB_OK;
 }
 
-static EbbStatus declare(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmParam which, const float **value,
-                         float **grad) {
-  EbbParamSpec spec = ebb_ssm_spec(config, true, which);
-  return ebb_setup_param(setup, &spec, value, grad);
-}
-
 static EbbStatus setup_params(EbbSetup *setup, EbbS4ScanArgs *args) {
-  EBB_TRY(declare(setup, &args->config, EBB_SSM_P_C, &args->C, &args->dC));
-  EBB_TRY(declare(setup, &args->config, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
-  EBB_TRY(declare(setup, &args->config, EBB_SSM_P_B, &args->B, &args->dB));
-  EBB_TRY(declare(setup, &args->config, EBB_SSM_P_INV_W_REAL, &args->inv_w_real, &args->dinv_w_real));
-  return declare(setup, &args->config, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag);
+  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_C, &args->C, &args->dC));
+  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
+  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_B, &args->B, &args->dB));
+  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_INV_W_REAL, &args->inv_w_real,
+                              &args->dinv_w_real));
+  return ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag);
 }
 
 /* As many rows a group as leave room for the modes; as many channels a unit as fill a group. */

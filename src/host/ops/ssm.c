@@ -50,6 +50,22 @@ EbbParamSpec ebb_ssm_spec(const EbbSsmConfig *config, bool diagonal, EbbSsmParam
   return spec;
 }
 
+EbbStatus ebb_ssm_setup_param(EbbSetup *setup, const EbbSsmConfig *config, bool diagonal, EbbSsmParam which,
+                              const float **value, float **grad) {
+  EbbParamSpec spec = ebb_ssm_spec(config, diagonal, which);
+  return ebb_setup_param(setup, &spec, value, grad);
+}
+
+EbbStatus ebb_ssm_setup_outputs(EbbSetup *setup, const EbbSsmConfig *config, float **k, const float **dk,
+                                float **ke, const float **dke) {
+  int64_t Lk = ebb_ssm_kernel_length(config);
+  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, ebb_shape(config->channels, config->H, Lk), false, k));
+  EBB_TRY(ebb_setup_output_grad(setup, 0, dk));
+  if (config->readout == EBB_SSM_NO_READOUT) return EBB_OK;
+  EBB_TRY(ebb_setup_output(setup, 1, EBB_F32, ebb_shape(config->H, Lk), false, ke));
+  return ebb_setup_output_grad(setup, 1, dke);
+}
+
 static EbbStatus check_sizes(const EbbSsmConfig *config, const char *where) {
   if (config->H < 1 || config->length < 1)
     return ebb_fail(EBB_INVALID, "%s: d_model %lld and sequence length %lld must be at least 1", where,

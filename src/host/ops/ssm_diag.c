@@ -2,30 +2,16 @@
 
 #include "host/ops/ssm_diag.h"
 
-static EbbStatus setup_param(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmParam which,
-                             const float **value, float **grad) {
-  EbbParamSpec spec = ebb_ssm_spec(config, true, which);
-  return ebb_setup_param(setup, &spec, value, grad);
-}
-
 static EbbStatus setup_params(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmDiagArgs *args) {
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_C, &args->C, &args->dC));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_B, &args->B, &args->dB));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_INV_W_REAL, &args->inv_w_real, &args->dinv_w_real));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_C, &args->C, &args->dC));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_B, &args->B, &args->dB));
+  EBB_TRY(
+      ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_INV_W_REAL, &args->inv_w_real, &args->dinv_w_real));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag));
   if (config->readout == EBB_SSM_LEARNED)
-    EBB_TRY(setup_param(setup, config, EBB_SSM_P_E, &args->e, &args->de));
+    EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_E, &args->e, &args->de));
   return EBB_OK;
-}
-
-static EbbStatus setup_outputs(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmDiagArgs *args) {
-  int64_t k[] = {config->channels, config->H, args->Lk}, ke[] = {config->H, args->Lk};
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, ebb_shape_from(3, k), false, &args->k));
-  EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dk));
-  if (config->readout == EBB_SSM_NO_READOUT) return EBB_OK;
-  EBB_TRY(ebb_setup_output(setup, 1, EBB_F32, ebb_shape_from(2, ke), false, &args->ke));
-  return ebb_setup_output_grad(setup, 1, &args->dke);
 }
 
 /* A width near the square root of Lk makes both tables of powers short. */
@@ -45,7 +31,7 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   args->R = config->channels + (config->readout != EBB_SSM_NO_READOUT);
   split_length(args);
   EBB_TRY(setup_params(setup, config, args));
-  EBB_TRY(setup_outputs(setup, config, args));
+  EBB_TRY(ebb_ssm_setup_outputs(setup, config, &args->k, &args->dk, &args->ke, &args->dke));
   args->scratch_row = ebb_diag_scratch_bytes(args);
   EBB_TRY(ebb_setup_scratch(setup, (size_t)(config->H * args->M) * 4 * sizeof(double), &args->shared));
   return ebb_setup_scratch(setup, (size_t)ebb_setup_threads(setup) * args->scratch_row, &args->scratch);

@@ -3,29 +3,20 @@
 
 #include "host/cpu.h"
 #include "host/ops/ssm_diag.h"
-
-static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
+#include "host/parts.h"
 
 /* Lays the parts out from `base` on; returns the bytes they take. */
 static size_t place(const EbbSsmDiagArgs *args, char *base, EbbDiagScratch *scratch) {
-  size_t M = (size_t)args->M, I = (size_t)args->blocks, J = (size_t)args->width, R = (size_t)args->R, at = 0;
-  void **part[] = {(void **)&scratch->w,    (void **)&scratch->B,      (void **)&scratch->discrete,
-                   (void **)&scratch->fine, (void **)&scratch->coarse, (void **)&scratch->table,
-                   (void **)&scratch->left, (void **)&scratch->rows};
-  size_t bytes[] = {M * sizeof(EbbC64),
-                    M * sizeof(EbbC64),
-                    M * sizeof(EbbSsmDiscrete),
-                    2 * M * J * sizeof(double),
-                    2 * M * I * sizeof(double),
-                    4 * M * J * sizeof(float),
-                    R * I * 4 * M * sizeof(float),
-                    R * I * J * sizeof(float)};
-  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-    void *start = base ? base + at : NULL;
-    memcpy(part[i], &start, sizeof start);
-    at += align(bytes[i]);
-  }
-  return at;
+  size_t M = (size_t)args->M, I = (size_t)args->blocks, J = (size_t)args->width, R = (size_t)args->R;
+  const EbbPart parts[] = {{&scratch->w, M * sizeof(EbbC64)},
+                           {&scratch->B, M * sizeof(EbbC64)},
+                           {&scratch->discrete, M * sizeof(EbbSsmDiscrete)},
+                           {&scratch->fine, 2 * M * J * sizeof(double)},
+                           {&scratch->coarse, 2 * M * I * sizeof(double)},
+                           {&scratch->table, 4 * M * J * sizeof(float)},
+                           {&scratch->left, R * I * 4 * M * sizeof(float)},
+                           {&scratch->rows, R * I * J * sizeof(float)}};
+  return ebb_place_parts(base, parts, sizeof parts / sizeof *parts);
 }
 
 size_t ebb_diag_scratch_bytes(const EbbSsmDiagArgs *args) {

@@ -5,24 +5,24 @@
 
 #include "ebb/ops/ssm_nplr.h"
 
-enum { EBB_LANES = 8 };
-typedef double EbbLanes __attribute__((vector_size(64)));
+enum { EBB_F64X8 = 8 };
+typedef double EbbF64x8 __attribute__((vector_size(64)));
 
 /* Complex lanes. */
-typedef struct EbbLanes2 {
-  EbbLanes re, im;
-} EbbLanes2;
+typedef struct EbbC64x8 {
+  EbbF64x8 re, im;
+} EbbC64x8;
 
 /* One system a lane, modes in order; a, r, q as in ebb/ops/ssm_nplr.h. */
 typedef struct EbbDplrLanes {
   int64_t M, rank;
-  EbbLanes2 *a, *x0; /* (M); x0 = Bbar */
-  EbbLanes2 *r, *q;  /* (rank, M) */
+  EbbC64x8 *a, *x0; /* (M); x0 = Bbar */
+  EbbC64x8 *r, *q;  /* (rank, M) */
 } EbbDplrLanes;
 
 /* Vectors of M that the lanes take, and the lanes in a row of them. */
 EBB_INLINE int64_t ebb_dplr_vectors(int64_t rank) { return 2 + 2 * rank; }
-EBB_INLINE EbbDplrLanes ebb_dplr_place(const EbbSsmNplrArgs *args, EbbLanes2 *at) {
+EBB_INLINE EbbDplrLanes ebb_dplr_place(const EbbSsmNplrArgs *args, EbbC64x8 *at) {
   int64_t M = args->M, rank = ebb_ssm_rank(&args->config);
   EbbDplrLanes lanes = {M, rank, at, at + M, at + 2 * M, at + (2 + rank) * M};
   return lanes;
@@ -32,14 +32,14 @@ EBB_INLINE EbbDplrLanes ebb_dplr_place(const EbbSsmNplrArgs *args, EbbLanes2 *at
 void ebb_dplr_lanes(const EbbSsmNplrArgs *args, int64_t h0, const EbbDplrLanes *lanes);
 
 /* *out = 2 Re sum a x. */
-void ebb_dplr_dot(int64_t M, const EbbLanes2 *a, const EbbLanes2 *x, EbbLanes *out);
+void ebb_dplr_dot(int64_t M, const EbbC64x8 *a, const EbbC64x8 *x, EbbF64x8 *out);
 /* s[j] = 2 Re sum q_j x. */
-void ebb_dplr_dots(const EbbDplrLanes *lanes, const EbbLanes2 *q, const EbbLanes2 *x, EbbLanes *s);
+void ebb_dplr_dots(const EbbDplrLanes *lanes, const EbbC64x8 *q, const EbbC64x8 *x, EbbF64x8 *s);
 
 /* to = a x - sum_j r_j s_j, where s[j] = 2 Re sum q_j x comes in and 2 Re sum q_j to goes out; to may be x.
    With r = lanes->r and q = lanes->q it is Abar x; exchanged it is the row vector's x Abar. */
-void ebb_dplr_step(const EbbDplrLanes *lanes, const EbbLanes2 *r, const EbbLanes2 *q, const EbbLanes2 *x,
-                   EbbLanes2 *to, EbbLanes *s);
+void ebb_dplr_step(const EbbDplrLanes *lanes, const EbbC64x8 *r, const EbbC64x8 *q, const EbbC64x8 *x,
+                   EbbC64x8 *to, EbbF64x8 *s);
 
 /* C := C (I + sign Abar^length) for every channel, C (C,H,M,2). Reads of args: config, M, log_dt, B, P,
    inv_w_real, w_imag. Errors: MEMORY. */

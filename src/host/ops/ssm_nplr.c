@@ -23,21 +23,16 @@ static void fill_nodes(const void *context, void *host) {
   for (int64_t j = 0; j < args->Fp; j++) y[j] = j < args->F ? (float)ebb_nplr_node(j, args->n) : 0;
 }
 
-static EbbStatus setup_param(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmParam which,
-                             const float **value, float **grad) {
-  EbbParamSpec spec = ebb_ssm_spec(config, false, which);
-  return ebb_setup_param(setup, &spec, value, grad);
-}
-
 static EbbStatus setup_params(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_C, &args->C, &args->dC));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_B, &args->B, &args->dB));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_P, &args->P, &args->dP));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_INV_W_REAL, &args->inv_w_real, &args->dinv_w_real));
-  EBB_TRY(setup_param(setup, config, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_C, &args->C, &args->dC));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_B, &args->B, &args->dB));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_P, &args->P, &args->dP));
+  EBB_TRY(
+      ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_INV_W_REAL, &args->inv_w_real, &args->dinv_w_real));
+  EBB_TRY(ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag));
   if (config->readout == EBB_SSM_LEARNED)
-    EBB_TRY(setup_param(setup, config, EBB_SSM_P_E, &args->e, &args->de));
+    EBB_TRY(ebb_ssm_setup_param(setup, config, false, EBB_SSM_P_E, &args->e, &args->de));
   return EBB_OK;
 }
 
@@ -52,15 +47,6 @@ static EbbStatus setup_nodes(EbbSetup *setup, const EbbSsmConfig *config, EbbSsm
   args->Fp = ebb_row_floats(args->F);
   EBB_TRY(ebb_setup_fft(setup, args->n, &args->fft));
   return ebb_setup_table(setup, (size_t)args->Fp * sizeof(float), fill_nodes, args, &args->y);
-}
-
-static EbbStatus setup_outputs(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
-  int64_t k[] = {config->channels, config->H, args->Lk}, ke[] = {config->H, args->Lk};
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, ebb_shape_from(3, k), false, &args->k));
-  EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dk));
-  if (config->readout == EBB_SSM_NO_READOUT) return EBB_OK;
-  EBB_TRY(ebb_setup_output(setup, 1, EBB_F32, ebb_shape_from(2, ke), false, &args->ke));
-  return ebb_setup_output_grad(setup, 1, &args->dke);
 }
 
 static EbbStatus setup_memory(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
@@ -87,7 +73,7 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   args->Lk = ebb_ssm_kernel_length(config);
   EBB_TRY(setup_nodes(setup, config, args));
   EBB_TRY(setup_params(setup, config, args));
-  EBB_TRY(setup_outputs(setup, config, args));
+  EBB_TRY(ebb_ssm_setup_outputs(setup, config, &args->k, &args->dk, &args->ke, &args->dke));
   return setup_memory(setup, config, args);
 }
 

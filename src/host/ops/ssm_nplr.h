@@ -15,7 +15,7 @@ EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, EbbNodes, FLT_MIN, EbbNodesSum, EbbN
 typedef struct EbbNplrScratch {
   float *lam_re, *lam_im;  /* (M) w dt */
   EbbCauchyWeight *weight; /* (M,K) */
-  EbbLanes *sum;           /* (M, 2K + 2) gradients of weights and denominators, to be added over the lanes */
+  EbbF64x8 *sum;           /* (M, 2K + 2) gradients of weights and denominators, to be added over the lanes */
   float *upstream;         /* (2K, Fp) gradients of r: K real rows, K imaginary rows */
   EbbC32 *spectrum;        /* (n/2 + 1) */
   float *row;              /* (n) */

@@ -86,12 +86,12 @@ static void upstream(const EbbSsmNplrArgs *args, int64_t h, int64_t near, const 
 }
 
 /* Adds sixteen float sums to eight double ones. */
-static void widen(const EbbNodes *part, EbbLanes *sum) {
+static void widen(const EbbNodes *part, EbbF64x8 *sum) {
   typedef float Half __attribute__((vector_size(32)));
   Half low, high;
   memcpy(&low, part, sizeof low);
   memcpy(&high, (const char *)part + sizeof low, sizeof high);
-  *sum += __builtin_convertvector(low, EbbLanes) + __builtin_convertvector(high, EbbLanes);
+  *sum += __builtin_convertvector(low, EbbF64x8) + __builtin_convertvector(high, EbbF64x8);
 }
 
 /* The sums of one product over the nodes of a block, or of the denominator: alpha and beta, or a and b. */
@@ -99,7 +99,7 @@ typedef struct Pair {
   EbbNodes first, second;
 } Pair;
 
-static void widen_pairs(const Pair *pair, int count, EbbLanes *sum) {
+static void widen_pairs(const Pair *pair, int count, EbbF64x8 *sum) {
   for (int i = 0; i < count; i++) {
     widen(&pair[i].first, &sum[2 * i]);
     widen(&pair[i].second, &sum[2 * i + 1]);
@@ -130,8 +130,8 @@ EBB_INLINE void pair_nodes(float lam_re, float lam_im, const EbbNodes *y, EbbNod
 /* Sums over `count` nodes for one pole and four products: alpha, beta of each, added to sum, and a, b, added
    to pair. The imaginary rows lie `im` behind the real ones. */
 static void pole_sums4(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *y_,
-                       const float *re, int64_t Fp, int64_t im, int64_t count, EbbLanes *sum,
-                       EbbLanes *pair) {
+                       const float *re, int64_t Fp, int64_t im, int64_t count, EbbF64x8 *sum,
+                       EbbF64x8 *pair) {
   Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0;
   for (int64_t j = 0; j < count; j += EBB_NODES) {
     EbbNodesFlow flow = {{0}, {0}, {0}, {0}};
@@ -150,8 +150,8 @@ static void pole_sums4(float lam_re, float lam_im, const EbbCauchyWeight *weight
 }
 
 static void pole_sums6(float lam_re, float lam_im, const EbbCauchyWeight *weight, const float *y_,
-                       const float *re, int64_t Fp, int64_t im, int64_t count, EbbLanes *sum,
-                       EbbLanes *pair) {
+                       const float *re, int64_t Fp, int64_t im, int64_t count, EbbF64x8 *sum,
+                       EbbF64x8 *pair) {
   Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0;
   for (int64_t j = 0; j < count; j += EBB_NODES) {
     EbbNodesFlow flow = {{0}, {0}, {0}, {0}};
@@ -243,14 +243,14 @@ static void pole_grad(const EbbSsmNplrArgs *args, const Mode *mode, const double
 }
 
 /* The lanes' total, in their order. */
-static void total(const EbbLanes *lanes, int64_t count, double *sum) {
+static void total(const EbbF64x8 *lanes, int64_t count, double *sum) {
   for (int64_t i = 0; i < count; i++) {
     sum[i] = 0;
-    for (int lane = 0; lane < EBB_LANES; lane++) sum[i] += lanes[i][lane];
+    for (int lane = 0; lane < EBB_F64X8; lane++) sum[i] += lanes[i][lane];
   }
 }
 
-static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, const EbbLanes *sums,
+static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, const EbbF64x8 *sums,
                       const double *infinity, ModeGrad *grad) {
   double sum[2 * EBB_NPLR_PRODUCTS + 2];
   Mode mode = {.dt = dt};
@@ -268,7 +268,7 @@ static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double d
   for (int64_t i = 0; i < shares; i++) shared[i] += share[i];
 }
 
-static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbLanes *sums,
+static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbF64x8 *sums,
                          const double *infinity) {
   int64_t row = 2 * ebb_nplr_products(args) + 2;
   double dt = exp((double)args->log_dt[h]) * args->config.rate, ddt = 0;

@@ -4,39 +4,29 @@
 #include "host/cpu.h"
 #include "host/ops/ssm_dplr.h"
 #include "host/ops/ssm_nplr.h"
+#include "host/parts.h"
 
 int64_t ebb_nplr_products(const EbbSsmNplrArgs *args) {
   int64_t rank = ebb_ssm_rank(&args->config), K = (1 + rank) * (args->config.channels + rank);
   return K == 9 ? 10 : K;
 }
 
-static size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 /* Lays the parts out from `base` on; returns the bytes they take. */
 static size_t place(const EbbSsmNplrArgs *args, char *base, EbbNplrScratch *scratch) {
-  size_t M = (size_t)args->M, K = (size_t)ebb_nplr_products(args), at = 0;
-  size_t spectrum = (size_t)ebb_spectrum_floats(args->n), row = (size_t)ebb_row_floats(args->n);
-  void **part[] = {(void **)&scratch->lam_re, (void **)&scratch->lam_im,   (void **)&scratch->weight,
-                   (void **)&scratch->sum,    (void **)&scratch->upstream, (void **)&scratch->spectrum,
-                   (void **)&scratch->row,    (void **)&scratch->lam,      (void **)&scratch->exact,
-                   (void **)&scratch->near,   (void **)&scratch->near_khat};
-  size_t bytes[] = {M * sizeof(float),
-                    M * sizeof(float),
-                    M * K * sizeof(EbbCauchyWeight),
-                    M * (2 * K + 2) * sizeof(EbbLanes),
-                    2 * K * (size_t)args->Fp * sizeof(float),
-                    spectrum * sizeof(float),
-                    row * sizeof(float),
-                    M * sizeof(EbbC64),
-                    M * K * sizeof(EbbCauchyWeight64),
-                    (size_t)args->Fp * sizeof(int32_t),
-                    (size_t)(args->config.channels * args->Fp) * sizeof(EbbC32)};
-  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-    void *start = base ? base + at : NULL;
-    memcpy(part[i], &start, sizeof start);
-    at += align(bytes[i]);
-  }
-  return at;
+  size_t M = (size_t)args->M, K = (size_t)ebb_nplr_products(args);
+  size_t C = (size_t)args->config.channels, Fp = (size_t)args->Fp;
+  const EbbPart parts[] = {{&scratch->lam_re, M * sizeof(float)},
+                           {&scratch->lam_im, M * sizeof(float)},
+                           {&scratch->weight, M * K * sizeof(EbbCauchyWeight)},
+                           {&scratch->sum, M * (2 * K + 2) * sizeof(EbbF64x8)},
+                           {&scratch->upstream, 2 * K * Fp * sizeof(float)},
+                           {&scratch->spectrum, (size_t)ebb_spectrum_floats(args->n) * sizeof(float)},
+                           {&scratch->row, (size_t)ebb_row_floats(args->n) * sizeof(float)},
+                           {&scratch->lam, M * sizeof(EbbC64)},
+                           {&scratch->exact, M * K * sizeof(EbbCauchyWeight64)},
+                           {&scratch->near, Fp * sizeof(int32_t)},
+                           {&scratch->near_khat, C * Fp * sizeof(EbbC32)}};
+  return ebb_place_parts(base, parts, sizeof parts / sizeof *parts);
 }
 
 size_t ebb_nplr_scratch_bytes(const EbbSsmNplrArgs *args) {

@@ -2,7 +2,7 @@
 
 #include "host/ops/ssm_nplr.h"
 
-EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, EbbLanes, DBL_MIN, LanesSum, LanesFlow, lanes)
+EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, EbbF64x8, DBL_MIN, LanesSum, LanesFlow, lanes)
 
 /* The first node with y_j >= y, at most F. */
 static int64_t node_from(const EbbSsmNplrArgs *args, double y) {
@@ -29,22 +29,22 @@ int64_t ebb_nplr_find_near(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrS
 
 /* y of the near nodes from i on; the last one again beyond the count. */
 static void load_nodes(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const EbbNplrScratch *scratch,
-                       EbbLanes *y) {
-  for (int lane = 0; lane < EBB_LANES; lane++)
+                       EbbF64x8 *y) {
+  for (int lane = 0; lane < EBB_F64X8; lane++)
     (*y)[lane] = ebb_nplr_node(scratch->near[i + lane < count ? i + lane : count - 1], args->n);
 }
 
 /* All r at eight nodes. */
 typedef struct Values {
-  EbbLanes re[EBB_NPLR_PRODUCTS], im[EBB_NPLR_PRODUCTS];
+  EbbF64x8 re[EBB_NPLR_PRODUCTS], im[EBB_NPLR_PRODUCTS];
 } Values;
 
-static void cauchy(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbLanes *y, Values *r) {
+static void cauchy(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbF64x8 *y, Values *r) {
   int64_t K = ebb_nplr_products(args);
   LanesSum sum[EBB_NPLR_PRODUCTS];
   memset(sum, 0, sizeof sum);
   for (int64_t m = 0; m < args->M; m++) {
-    EbbLanes p, q;
+    EbbF64x8 p, q;
     lanes_pair(scratch->lam[m].re, scratch->lam[m].im, y, &p, &q);
     for (int64_t i = 0; i < K; i++) lanes_add(&sum[i], scratch->exact[m * K + i], &p, &q);
   }
@@ -78,13 +78,13 @@ static Node node_of(const EbbSsmNplrArgs *args, const Values *r, int64_t c, int 
 
 /* Rank 1 is rank 2 with a second column of 0. */
 void ebb_nplr_near_forward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch) {
-  for (int64_t i = 0; i < count; i += EBB_LANES) {
-    EbbLanes y;
+  for (int64_t i = 0; i < count; i += EBB_F64X8) {
+    EbbF64x8 y;
     Values r;
     load_nodes(args, i, count, scratch, &y);
     cauchy(args, scratch, &y, &r);
     for (int64_t c = 0; c < args->config.channels; c++)
-      for (int lane = 0; lane < EBB_LANES && i + lane < count; lane++) {
+      for (int lane = 0; lane < EBB_F64X8 && i + lane < count; lane++) {
         Node node = node_of(args, &r, c, lane);
         EbbC64 khat = ebb_woodbury2_64(lane_of(&r, c, lane), node.pc, node.bq, node.pq, y[lane]);
         scratch->near_khat[c * args->Fp + i + lane] = ebb_c32_from(ebb_c64_scale(khat, 1 / (double)args->n));
@@ -105,10 +105,10 @@ static void add_node(const EbbSsmNplrArgs *args, int64_t c, int lane, const EbbW
 
 /* Gradients of all r at eight nodes. Every node but the first counts twice, being one of a conjugate pair. */
 static void split(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const EbbNplrScratch *scratch,
-                  const EbbLanes *y, const Values *r, Values *grad) {
+                  const EbbF64x8 *y, const Values *r, Values *grad) {
   memset(grad, 0, sizeof *grad);
   for (int64_t c = 0; c < args->config.channels; c++)
-    for (int lane = 0; lane < EBB_LANES && i + lane < count; lane++) {
+    for (int lane = 0; lane < EBB_F64X8 && i + lane < count; lane++) {
       double times = (scratch->near[i + lane] ? 2 : 1) / (double)args->n;
       EbbC64 dkhat = ebb_c64_scale(ebb_c64_from(scratch->near_khat[c * args->Fp + i + lane]), times);
       Node node = node_of(args, r, c, lane);
@@ -117,15 +117,15 @@ static void split(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const Eb
     }
 }
 
-static void add_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbLanes *y,
+static void add_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbF64x8 *y,
                      const Values *grad) {
   int64_t K = ebb_nplr_products(args);
-  EbbLanes *sum = scratch->sum;
+  EbbF64x8 *sum = scratch->sum;
   for (int64_t m = 0; m < args->M; m++, sum += 2 * K + 2) {
     LanesFlow flow = {{0}, {0}, {0}, {0}};
-    EbbLanes p, q;
+    EbbF64x8 p, q;
     lanes_pair(scratch->lam[m].re, scratch->lam[m].im, y, &p, &q);
-    EbbLanes yp = *y * p, yq = *y * q;
+    EbbF64x8 yp = *y * p, yq = *y * q;
     for (int64_t i = 0; i < K; i++)
       lanes_add_grad(&flow, scratch->exact[m * K + i], &grad->re[i], &grad->im[i], &p, &q, &yp, &yq,
                      &sum[2 * i], &sum[2 * i + 1]);
@@ -134,8 +134,8 @@ static void add_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, 
 }
 
 void ebb_nplr_near_backward(const EbbSsmNplrArgs *args, int64_t count, const EbbNplrScratch *scratch) {
-  for (int64_t i = 0; i < count; i += EBB_LANES) {
-    EbbLanes y;
+  for (int64_t i = 0; i < count; i += EBB_F64X8) {
+    EbbF64x8 y;
     Values r, grad;
     load_nodes(args, i, count, scratch, &y);
     cauchy(args, scratch, &y, &r);

@@ -10,11 +10,11 @@ static int64_t segments(int64_t Lk) { return (Lk + SEGMENT - 1) / SEGMENT; }
 /* A thread's scratch: vectors over M modes, the kept states, one segment's states. */
 typedef struct Readout {
   EbbDplrLanes lanes;
-  EbbLanes2 *e, *x;             /* (M) */
-  EbbLanes2 *da, *de, *adjoint; /* (M) */
-  EbbLanes2 *dr, *dq;           /* (rank, M) */
-  EbbLanes2 *kept;              /* (segments, M) */
-  EbbLanes2 *states;            /* (SEGMENT, M) */
+  EbbC64x8 *e, *x;             /* (M) */
+  EbbC64x8 *da, *de, *adjoint; /* (M) */
+  EbbC64x8 *dr, *dq;           /* (rank, M) */
+  EbbC64x8 *kept;              /* (segments, M) */
+  EbbC64x8 *states;            /* (SEGMENT, M) */
 } Readout;
 
 /* Vectors before the kept states. */
@@ -22,12 +22,12 @@ static int64_t vectors(int64_t rank) { return ebb_dplr_vectors(rank) + 5 + 2 * r
 
 size_t ebb_dplr_readout_bytes(const EbbSsmNplrArgs *args) {
   int64_t count = vectors(ebb_ssm_rank(&args->config)) + segments(args->Lk) + SEGMENT;
-  return (size_t)(count * args->M) * sizeof(EbbLanes2);
+  return (size_t)(count * args->M) * sizeof(EbbC64x8);
 }
 
 static Readout place(const EbbSsmNplrArgs *args, int64_t h0, void *scratch) {
   int64_t M = args->M, rank = ebb_ssm_rank(&args->config);
-  EbbLanes2 *all = scratch, *at = all + ebb_dplr_vectors(rank) * M;
+  EbbC64x8 *all = scratch, *at = all + ebb_dplr_vectors(rank) * M;
   Readout out = {.lanes = ebb_dplr_place(args, all),
                  .e = at,
                  .x = at + M,
@@ -40,7 +40,7 @@ static Readout place(const EbbSsmNplrArgs *args, int64_t h0, void *scratch) {
                  .states = all + (vectors(rank) + segments(args->Lk)) * M};
   ebb_dplr_lanes(args, h0, &out.lanes);
   memset(out.e, 0, (size_t)M * sizeof *out.e);
-  for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
+  for (int lane = 0; lane < EBB_F64X8 && h0 + lane < args->config.H; lane++)
     for (int64_t m = 0; m < M; m++) {
       const float *e = args->e ? args->e + 2 * ((h0 + lane) * M + m) : NULL;
       out.e[m].re[lane] = e ? (double)e[0] : 1;
@@ -53,25 +53,25 @@ static Readout place(const EbbSsmNplrArgs *args, int64_t h0, void *scratch) {
 void ebb_dplr_readout(const EbbSsmNplrArgs *args, int64_t h0, void *scratch) {
   Readout now = place(args, h0, scratch);
   const EbbDplrLanes *lanes = &now.lanes;
-  EbbLanes s[2], value;
+  EbbF64x8 s[2], value;
   ebb_dplr_dots(lanes, lanes->q, now.x, s);
   for (int64_t l = 0; l < args->Lk; l++) {
     ebb_dplr_dot(args->M, now.e, now.x, &value);
-    for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
+    for (int lane = 0; lane < EBB_F64X8 && h0 + lane < args->config.H; lane++)
       args->ke[(h0 + lane) * args->Lk + l] = (float)value[lane];
     ebb_dplr_step(lanes, lanes->r, lanes->q, now.x, now.x, s);
   }
 }
 
-static void upstream(const EbbSsmNplrArgs *args, int64_t h0, int64_t l, EbbLanes *value) {
-  *value = (EbbLanes){0};
-  for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
+static void upstream(const EbbSsmNplrArgs *args, int64_t h0, int64_t l, EbbF64x8 *value) {
+  *value = (EbbF64x8){0};
+  for (int lane = 0; lane < EBB_F64X8 && h0 + lane < args->config.H; lane++)
     (*value)[lane] = (double)args->dke[(h0 + lane) * args->Lk + l];
 }
 
 static void keep_states(const EbbSsmNplrArgs *args, const Readout *now) {
   const EbbDplrLanes *lanes = &now->lanes;
-  EbbLanes s[2];
+  EbbF64x8 s[2];
   ebb_dplr_dots(lanes, lanes->q, now->x, s);
   for (int64_t l = 0; l < args->Lk; l++) {
     if (l % SEGMENT == 0) memcpy(now->kept + l / SEGMENT * args->M, now->x, (size_t)args->M * sizeof *now->x);
@@ -80,15 +80,15 @@ static void keep_states(const EbbSsmNplrArgs *args, const Readout *now) {
 }
 
 /* to += a conj(b), to += a s */
-static void add_mul_conj(EbbLanes2 *to, const EbbLanes2 *a, const EbbLanes2 *b) {
+static void add_mul_conj(EbbC64x8 *to, const EbbC64x8 *a, const EbbC64x8 *b) {
   to->re += a->re * b->re + a->im * b->im;
   to->im += a->im * b->re - a->re * b->im;
 }
-static void add_scaled(EbbLanes2 *to, const EbbLanes2 *a, const EbbLanes *s) {
+static void add_scaled(EbbC64x8 *to, const EbbC64x8 *a, const EbbF64x8 *s) {
   to->re += a->re * *s;
   to->im += a->im * *s;
 }
-static void add_conj_scaled(EbbLanes2 *to, const EbbLanes2 *a, const EbbLanes *s) {
+static void add_conj_scaled(EbbC64x8 *to, const EbbC64x8 *a, const EbbF64x8 *s) {
   to->re += a->re * *s;
   to->im -= a->im * *s;
 }
@@ -96,14 +96,14 @@ static void add_conj_scaled(EbbLanes2 *to, const EbbLanes2 *a, const EbbLanes *s
 /* One step back: adjoint holds the gradient of x_{l+1} and ds those of s_l; leaves those of x_l and s_{l-1}.
    x_{l+1} = a x_l - sum_j r_j s_lj, s_lj = 2 Re sum q_j x_l; ke_l = 2 Re sum e x_l. The rank is a constant
    where this is inlined. */
-EBB_INLINE void step_back(const Readout *now, int rank, const EbbLanes2 *x, const EbbLanes *s,
-                          const EbbLanes *dke, EbbLanes *ds) {
+EBB_INLINE void step_back(const Readout *now, int rank, const EbbC64x8 *x, const EbbF64x8 *s,
+                          const EbbF64x8 *dke, EbbF64x8 *ds) {
   const EbbDplrLanes *lanes = &now->lanes;
   int64_t M = lanes->M;
-  EbbLanes minus_s[2], twice_ds[2], twice_dke = *dke + *dke, before[2] = {{0}, {0}};
+  EbbF64x8 minus_s[2], twice_ds[2], twice_dke = *dke + *dke, before[2] = {{0}, {0}};
   for (int j = 0; j < rank; j++) minus_s[j] = -s[j], twice_ds[j] = ds[j] + ds[j];
   for (int64_t m = 0; m < M; m++) {
-    EbbLanes2 next = now->adjoint[m], to;
+    EbbC64x8 next = now->adjoint[m], to;
     add_mul_conj(&now->da[m], &next, &x[m]);
     to.re = next.re * lanes->a[m].re + next.im * lanes->a[m].im;
     to.im = next.im * lanes->a[m].re - next.re * lanes->a[m].im;
@@ -120,14 +120,14 @@ EBB_INLINE void step_back(const Readout *now, int rank, const EbbLanes2 *x, cons
   for (int j = 0; j < rank; j++) ds[j] = before[j];
 }
 
-static void e_back(const Readout *now, const EbbLanes2 *x, const EbbLanes *dke) {
-  EbbLanes twice = *dke + *dke;
+static void e_back(const Readout *now, const EbbC64x8 *x, const EbbF64x8 *dke) {
+  EbbF64x8 twice = *dke + *dke;
   for (int64_t m = 0; m < now->lanes.M; m++) add_conj_scaled(&now->de[m], &x[m], &twice);
 }
 
 /* s at one step. */
 typedef struct Feedback {
-  EbbLanes s[2];
+  EbbF64x8 s[2];
 } Feedback;
 
 /* The states of one segment and their s, from the kept first one. */
@@ -145,14 +145,14 @@ static void recompute(const Readout *now, int64_t segment, int64_t count, Feedba
 static void run_back(const EbbSsmNplrArgs *args, int64_t h0, const Readout *now) {
   int64_t M = args->M, rank = now->lanes.rank;
   Feedback all[SEGMENT];
-  EbbLanes ds[2] = {{0}, {0}}, dke;
+  EbbF64x8 ds[2] = {{0}, {0}}, dke;
   memset(now->da, 0,
          (size_t)((3 + 2 * rank) * M) * sizeof *now->da); /* all gradients lie behind each other */
   for (int64_t segment = segments(args->Lk) - 1; segment >= 0; segment--) {
     int64_t begin = segment * SEGMENT, end = begin + SEGMENT < args->Lk ? begin + SEGMENT : args->Lk;
     recompute(now, segment, end - begin, all);
     for (int64_t l = end - 1; l >= begin; l--) {
-      const EbbLanes2 *x = now->states + (l - begin) * M;
+      const EbbC64x8 *x = now->states + (l - begin) * M;
       upstream(args, h0, l, &dke);
       if (rank == 1)
         step_back(now, 1, x, all[l - begin].s, &dke, ds);
@@ -163,7 +163,7 @@ static void run_back(const EbbSsmNplrArgs *args, int64_t h0, const Readout *now)
   }
 }
 
-static EbbC64 lane_of(const EbbLanes2 *z, int lane) { return ebb_c64_make(z->re[lane], z->im[lane]); }
+static EbbC64 lane_of(const EbbC64x8 *z, int lane) { return ebb_c64_make(z->re[lane], z->im[lane]); }
 
 /* A channel's dt and what the chain rule needs through kappa and s_B. */
 typedef struct Chain {
@@ -305,6 +305,6 @@ void ebb_dplr_readout_grad(const EbbSsmNplrArgs *args, int64_t h0, void *scratch
   Readout now = place(args, h0, scratch);
   keep_states(args, &now);
   run_back(args, h0, &now);
-  for (int lane = 0; lane < EBB_LANES && h0 + lane < args->config.H; lane++)
+  for (int lane = 0; lane < EBB_F64X8 && h0 + lane < args->config.H; lane++)
     chain_lane(args, h0 + lane, lane, &now);
 }

@@ -121,15 +121,15 @@ static void make_diagonal(const EbbSsmStep *step, const EbbSsmStepConfig *config
   }
 }
 
-static EbbC64 lane_of(EbbLanes2 z, int lane) { return ebb_c64_make(z.re[lane], z.im[lane]); }
+static EbbC64 lane_of(EbbC64x8 z, int lane) { return ebb_c64_make(z.re[lane], z.im[lane]); }
 
 static EbbStatus make_low_rank(const EbbSsmStep *step, const EbbSsmNplrArgs *args) {
   int64_t M = step->M;
-  EbbLanes2 *memory = aligned_alloc(64, (size_t)(ebb_dplr_vectors(step->rank) * M) * sizeof *memory);
+  EbbC64x8 *memory = aligned_alloc(64, (size_t)(ebb_dplr_vectors(step->rank) * M) * sizeof *memory);
   if (!memory) return ebb_fail(EBB_MEMORY, "no memory for a step of %lld modes", (long long)M);
   EbbDplrLanes lanes = ebb_dplr_place(args, memory);
   for (int64_t h = 0; h < step->H; h++) {
-    int lane = (int)(h % EBB_LANES);
+    int lane = (int)(h % EBB_F64X8);
     if (lane == 0) ebb_dplr_lanes(args, h, &lanes);
     for (int64_t m = 0; m < M; m++) {
       put(step, step->a, h, m, lane_of(lanes.a[m], lane));

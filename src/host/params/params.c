@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "ebb/rng.h"
-#include "host/params/name_seed.h"
+#include "host/params/names.h"
 
 /* Parameters start on 64-byte lines: 16 floats. */
 enum { LINE_FLOATS = 16 };
@@ -97,7 +97,7 @@ static EbbStatus find_group(EbbParams *params, const EbbParamSpec *spec, int *in
   return EBB_OK;
 }
 
-static char *full_name(const char *scope, const char *name) {
+char *ebb_full_name(const char *scope, const char *name) {
   size_t size = strlen(scope) + strlen(name) + 2;
   char *full = malloc(size);
   if (full) snprintf(full, size, "%s%s%s", scope, *scope ? "." : "", name);
@@ -136,7 +136,7 @@ static EbbStatus append(EbbParams *params, char *name, const EbbParamSpec *spec,
 
 EbbStatus ebb_params_declare(EbbParams *params, const char *scope, const EbbParamSpec *spec, int *index) {
   EBB_TRY(ebb_shape_check(&spec->shape));
-  char *name = full_name(scope, spec->name);
+  char *name = ebb_full_name(scope, spec->name);
   if (!name) return ebb_fail(EBB_MEMORY, "no memory for the name of parameter '%s'", spec->name);
   *index = ebb_params_find(params, name);
   bool known = *index >= 0;

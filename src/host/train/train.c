@@ -13,6 +13,9 @@
 
 enum { PATH_BYTES = 4096 };
 
+/* In the order of train.monitor's choices; auto is accuracy for classes, otherwise the loss. */
+typedef enum Monitor { MONITOR_AUTO, MONITOR_ACCURACY, MONITOR_LOSS, MONITOR_RMSE } Monitor;
+
 /* One training run. */
 typedef struct Training {
   EbbExperiment *experiment;
@@ -30,6 +33,7 @@ typedef struct Training {
   int64_t accumulate, max_epochs, max_steps, checkpoint_every, log_every, validate_every, swa_start;
   double clip;
   bool classes, validates;
+  Monitor monitor;
 } Training;
 
 static bool stop_asked(const Training *t) {
@@ -194,18 +198,10 @@ static EbbStatus run_epoch(Training *t) {
   return EBB_OK;
 }
 
-/* Accuracy of classes, otherwise the loss; train.monitor chooses another. Higher is better in the result. */
+/* What train.monitor watches. Higher is better in the result. */
 static double monitored(const Training *t, const EbbScores *scores) {
-  switch (ebb_config_choice(t->experiment->config, "train.monitor")) {
-  case 1:
-    return scores->score;
-  case 2:
-    return -scores->loss;
-  case 3:
-    return -scores->score;
-  default:
-    return t->classes ? scores->score : -scores->loss;
-  }
+  if (t->monitor == MONITOR_LOSS) return -scores->loss;
+  return t->monitor == MONITOR_RMSE ? -scores->score : scores->score;
 }
 
 static EbbStatus validate(Training *t, int64_t epoch, char *line, size_t size) {
@@ -282,6 +278,16 @@ static EbbSchedule schedule_of(const EbbConfig *config) {
   return schedule;
 }
 
+static EbbStatus read_monitor(Training *t) {
+  const EbbConfig *config = t->experiment->config;
+  t->monitor = (Monitor)ebb_config_choice(config, "train.monitor");
+  if (t->monitor == MONITOR_AUTO) t->monitor = t->classes ? MONITOR_ACCURACY : MONITOR_LOSS;
+  if (t->monitor != (t->classes ? MONITOR_RMSE : MONITOR_ACCURACY)) return EBB_OK;
+  return ebb_fail(EBB_INVALID, "train.monitor (%s): a data set of %s has no %s; use auto",
+                  ebb_config_origin(config, "train.monitor"), t->classes ? "classes" : "numbers",
+                  t->classes ? "rmse" : "accuracy");
+}
+
 static EbbStatus read_settings(Training *t) {
   const EbbConfig *config = t->experiment->config;
   t->adamw = (EbbAdamW){.lr = ebb_config_number(config, "optimizer.lr"),
@@ -303,6 +309,7 @@ static EbbStatus read_settings(Training *t) {
   t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
   t->validates = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0 &&
                  ebb_config_integer_or(config, "trainer.limit_val_batches", 1) > 0;
+  EBB_TRY(read_monitor(t));
   int64_t limit = ebb_config_integer_or(config, "trainer.limit_train_batches", 0);
   t->batches = ebb_loader_batches(t->loader);
   if (limit > 0 && limit < t->batches) t->batches = limit;
