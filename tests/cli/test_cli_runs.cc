@@ -297,13 +297,6 @@ TEST(CliBadInput, CheckpointsOfOtherModelsAndBrokenOnes) {
                  {"run/last.safetensors"});
 }
 
-TEST(CliBadInput, AMonitorThatTheDataDoesNotHave) {
-  TinyPlace place(1);
-  expect_failure(place.train({"run_dir=run", "train.monitor=val/rmse"}), 1,
-                 {"train.monitor", "rmse", "auto"});
-  EXPECT_EQ(place.train({"run_dir=run", "train.monitor=val/loss"}).code, 0);
-}
-
 TEST(CliBadInput, NaNStopsAndKeepsTheCheckpoint) {
   TinyPlace place(1);
   Outcome nan = place.train(

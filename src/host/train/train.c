@@ -278,16 +278,6 @@ static EbbSchedule schedule_of(const EbbConfig *config) {
   return schedule;
 }
 
-static EbbStatus read_monitor(Training *t) {
-  const EbbConfig *config = t->experiment->config;
-  t->monitor = (Monitor)ebb_config_choice(config, "train.monitor");
-  if (t->monitor == MONITOR_AUTO) t->monitor = t->classes ? MONITOR_ACCURACY : MONITOR_LOSS;
-  if (t->monitor != (t->classes ? MONITOR_RMSE : MONITOR_ACCURACY)) return EBB_OK;
-  return ebb_fail(EBB_INVALID, "train.monitor (%s): a data set of %s has no %s; use auto",
-                  ebb_config_origin(config, "train.monitor"), t->classes ? "classes" : "numbers",
-                  t->classes ? "rmse" : "accuracy");
-}
-
 static EbbStatus read_settings(Training *t) {
   const EbbConfig *config = t->experiment->config;
   t->adamw = (EbbAdamW){.lr = ebb_config_number(config, "optimizer.lr"),
@@ -309,7 +299,8 @@ static EbbStatus read_settings(Training *t) {
   t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
   t->validates = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0 &&
                  ebb_config_integer_or(config, "trainer.limit_val_batches", 1) > 0;
-  EBB_TRY(read_monitor(t));
+  t->monitor = (Monitor)ebb_config_choice(config, "train.monitor");
+  if (t->monitor == MONITOR_AUTO) t->monitor = t->classes ? MONITOR_ACCURACY : MONITOR_LOSS;
   int64_t limit = ebb_config_integer_or(config, "trainer.limit_train_batches", 0);
   t->batches = ebb_loader_batches(t->loader);
   if (limit > 0 && limit < t->batches) t->batches = limit;
