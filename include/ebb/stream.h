@@ -17,7 +17,7 @@ typedef struct EbbS4Stream EbbS4Stream;
 
 /* Reads the layer's parameters (a copy: later training does not change the stream) for B parallel streams, at
    rest. Errors: UNSUPPORTED for bidirectional layers and for polyb and kb, which are not causal: their output
-   at a step depends on later steps. MEMORY; NOT_FOUND (parameters of another model). */
+   at a step depends on later steps. INVALID (B < 1); MEMORY; NOT_FOUND (parameters of another model). */
 EbbStatus ebb_s4_stream_create(const EbbParams *params, const char *scope, const EbbS4Layer *layer, int64_t B,
                                EbbS4Stream **out) EBB_MUST_CHECK;
 void ebb_s4_stream_destroy(EbbS4Stream *stream);
@@ -34,7 +34,7 @@ void ebb_s4_stream_restore(EbbS4Stream *stream, const void *state);
 /* A whole sequence model. Batch norm uses its running statistics. */
 typedef struct EbbStream EbbStream;
 
-/* Errors: as ebb_s4_stream_create, and UNSUPPORTED for retrieval models. */
+/* Errors: as ebb_s4_stream_create, and UNSUPPORTED for retrieval models. The stream starts at rest. */
 EbbStatus ebb_stream_create(const EbbParams *params, const EbbSequence *model, int64_t B,
                             EbbStream **out) EBB_MUST_CHECK;
 void ebb_stream_destroy(EbbStream *stream);

@@ -188,6 +188,7 @@ TEST_F(Streaming, TokenOutsideTheVocabularyIsNamed) {
   EbbSequence model = tiny(EBB_LIQUID_NONE, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
   build(model, kLength);
   EbbStream *stream = nullptr;
+  EXPECT_EQ(ebb_stream_create(params, &model, -1, &stream), EBB_INVALID);
   ASSERT_EQ(ebb_stream_create(params, &model, kRows, &stream), EBB_OK) << ebb_error();
   const int32_t bad[kRows] = {3, 7};
   EXPECT_EQ(ebb_stream_step(stream, bad, nullptr), EBB_INVALID);

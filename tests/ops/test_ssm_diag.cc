@@ -10,12 +10,7 @@ using namespace ebb_test;
 
 namespace {
 
-struct Variant {
-  const char *name;
-  void (*change)(EbbSsmConfig &);
-};
-
-const Variant variants[] = {
+const SsmVariant variants[] = {
     {"lin", [](EbbSsmConfig &) {}},
     {"inv", [](EbbSsmConfig &c) { c.measure = EBB_SSM_DIAG_INV; }},
     {"legs_spectrum", [](EbbSsmConfig &c) { c.measure = EBB_SSM_DIAG_LEGS; }},
@@ -44,16 +39,6 @@ const Variant variants[] = {
     {"readout_learned_bidirectional", [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.channels = 2; }},
 };
 
-std::string name_of(const testing::TestParamInfo<Variant> &info) { return info.param.name; }
-
-void PrintTo(const Variant &variant, std::ostream *out) { *out << variant.name; }
-
-EbbSsmConfig varied(const Variant &variant) {
-  EbbSsmConfig config = ssm_config(true);
-  variant.change(config);
-  return config;
-}
-
 // The definition, term by term, with exact powers.
 Doubles reference(const ChannelValues &v, const std::vector<Complex> &C, const EbbSsmConfig &config) {
   double L = double(ebb_ssm_kernel_length(&config));
@@ -70,11 +55,11 @@ Doubles reference(const ChannelValues &v, const std::vector<Complex> &C, const E
   return k;
 }
 
-class Diag : public testing::TestWithParam<Variant> {};
+class Diag : public testing::TestWithParam<SsmVariant> {};
 
 TEST_P(Diag, GradientsAndDeterminism) {
   OpCase test;
-  EbbSsmConfig config = varied(GetParam());
+  EbbSsmConfig config = varied(true, GetParam());
   test.name = GetParam().name;
   test.op = "ssm_diag";
   test.config = bytes_of(config);
@@ -94,7 +79,7 @@ TEST_P(Diag, GradientsAndDeterminism) {
 }
 
 TEST_P(Diag, KernelIsTheSumOfPowers) {
-  EbbSsmConfig config = varied(GetParam());
+  EbbSsmConfig config = varied(true, GetParam());
   SsmBench bench(true, config, 2, false);
   bench.forward();
   size_t Lk = size_t(ebb_ssm_kernel_length(&config)), H = size_t(config.H);

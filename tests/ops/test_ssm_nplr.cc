@@ -11,12 +11,7 @@ using namespace ebb_test;
 
 namespace {
 
-struct Variant {
-  const char *name;
-  void (*change)(EbbSsmConfig &);
-};
-
-const Variant variants[] = {
+const SsmVariant variants[] = {
     {"plain", [](EbbSsmConfig &) {}},
     {"bidirectional", [](EbbSsmConfig &c) { c.channels = 2; }},
     {"one_copy", [](EbbSsmConfig &c) { c.n_ssm = 1; }},
@@ -63,17 +58,7 @@ const Variant variants[] = {
      [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.n_ssm = 1, c.l_max = c.length = 130, c.H = 9; }},
 };
 
-class Nplr : public testing::TestWithParam<Variant> {};
-
-EbbSsmConfig varied(const Variant &variant) {
-  EbbSsmConfig config = ssm_config(false);
-  variant.change(config);
-  return config;
-}
-
-std::string name_of(const testing::TestParamInfo<Variant> &info) { return info.param.name; }
-
-void PrintTo(const Variant &variant, std::ostream *out) { *out << variant.name; }
+class Nplr : public testing::TestWithParam<SsmVariant> {};
 
 // C~ (I - Abar^n)^-1 by the geometric series, which converges because Abar^n contracts.
 std::vector<Complex> untransform(const DenseSystem &system, const std::vector<Complex> &C, int64_t n) {
@@ -89,7 +74,7 @@ std::vector<Complex> untransform(const DenseSystem &system, const std::vector<Co
 
 TEST_P(Nplr, GradientsAndDeterminism) {
   OpCase test;
-  EbbSsmConfig config = varied(GetParam());
+  EbbSsmConfig config = varied(false, GetParam());
   test.name = GetParam().name;
   test.op = "ssm_nplr";
   test.config = bytes_of(config);
@@ -112,7 +97,7 @@ TEST_P(Nplr, GradientsAndDeterminism) {
 }
 
 TEST_P(Nplr, KernelIsThatOfTheDenseRecurrence) {
-  EbbSsmConfig config = varied(GetParam());
+  EbbSsmConfig config = varied(false, GetParam());
   SsmBench bench(false, config);
   bench.forward();
   double n = bench.get("kernel.L")[0];

@@ -2,8 +2,11 @@
 #ifndef EBB_TESTS_SSM_BENCH_H
 #define EBB_TESTS_SSM_BENCH_H
 
+#include <gtest/gtest.h>
+
 #include <complex>
 #include <map>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -17,6 +20,19 @@ using Doubles = std::vector<double>;
 
 // A legs / diag-lin configuration of small size, to be varied.
 EbbSsmConfig ssm_config(bool diagonal);
+
+// A named change to it, as the parameter of a suite.
+struct SsmVariant {
+  const char *name;
+  void (*change)(EbbSsmConfig &);
+};
+inline std::string name_of(const testing::TestParamInfo<SsmVariant> &info) { return info.param.name; }
+inline void PrintTo(const SsmVariant &variant, std::ostream *out) { *out << variant.name; }
+inline EbbSsmConfig varied(bool diagonal, const SsmVariant &variant) {
+  EbbSsmConfig config = ssm_config(diagonal);
+  variant.change(config);
+  return config;
+}
 
 // One kernel op as a graph of its own in scope "node".
 class SsmBench {

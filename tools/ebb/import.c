@@ -18,10 +18,7 @@ static const CliOption options[] = {
                     .kind = CLI_TEXT,
                     .value = "CHECKPOINT",
                     .help = "the checkpoint to write; a new file"},
-    [CONFIG] = {.name = "config",
-                .kind = CLI_TEXT,
-                .value = "FILE",
-                .help = "read this YAML file, after the experiment if both are given"},
+    [CONFIG] = SETTINGS_CONFIG_OPTION,
 };
 
 typedef struct Import {

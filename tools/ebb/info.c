@@ -9,10 +9,7 @@
 enum { CONFIG, ALL, SETTINGS };
 
 static const CliOption options[] = {
-    [CONFIG] = {.name = "config",
-                .kind = CLI_TEXT,
-                .value = "FILE",
-                .help = "read this YAML file, after the experiment if both are given"},
+    [CONFIG] = SETTINGS_CONFIG_OPTION,
     [ALL] = {.name = "all",
              .kind = CLI_FLAG,
              .help = "of a checkpoint: list optimiser state and averages too"},

@@ -5,6 +5,13 @@
 #include "cli.h"
 #include "ebb/config.h"
 
+/* The option --config FILE of commands that take experiment=NAME. */
+#define SETTINGS_CONFIG_OPTION                                                                               \
+  {                                                                                                          \
+    .name = "config", .kind = CLI_TEXT, .value = "FILE",                                                     \
+    .help = "read this YAML file, after the experiment if both are given"                                    \
+  }
+
 /* The value of experiment=NAME among the settings (the last one), or NULL. */
 const char *settings_experiment(const CliArguments *arguments);
 

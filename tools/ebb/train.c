@@ -16,10 +16,7 @@ static const CliOption options[] = {
                 .kind = CLI_TEXT,
                 .value = "RUN",
                 .help = "continue the run in this folder with its own configuration; settings change it"},
-    [CONFIG] = {.name = "config",
-                .kind = CLI_TEXT,
-                .value = "FILE",
-                .help = "read this YAML file, after the experiment if both are given"},
+    [CONFIG] = SETTINGS_CONFIG_OPTION,
 };
 
 /* What this training works in. */

@@ -86,11 +86,11 @@ static Channel channel_of(const EbbS4ConvArgs *args, const EbbRun *run, bool bac
 
 /* The kernel as a circular row: lags 0 .. from the front, lags -1 .. from the back. D u is one more tap at
  * lag 0. */
-static void place_kernel(const EbbS4ConvArgs *args, int64_t h, float *restrict z) {
+static void place_kernel(const Channel *c, int64_t h, float *restrict z) {
+  const EbbS4ConvArgs *args = c->args;
   const float *k = args->k + h * args->Lk;
   const float scale = 1.0f / (float)args->n;
-  memset(z, 0, sizeof(float) * (size_t)ebb_pair_floats(args->n));
-  for (int64_t j = 0; j < args->Lk; j++) z[j] = scale * k[j];
+  ebb_s4_place_taps(&c->batch, args->Lk, k, z);
   if (args->epilogue.D) z[0] += scale * args->epilogue.D[h];
   if (!args->bidirectional) return;
   const float *back = k + args->H * args->Lk;
@@ -100,7 +100,7 @@ static void place_kernel(const EbbS4ConvArgs *args, int64_t h, float *restrict z
 static void begin_channel(Channel *c, int64_t h) {
   const EbbS4ConvArgs *args = c->args;
   c->h = h;
-  place_kernel(args, h, c->spectrum);
+  place_kernel(c, h, c->spectrum);
   ebb_pair_forward(&c->batch.fft, c->spectrum);
   if (args->liquid.kind == EBB_S4_POLYB) c->mix = ebb_s4_mix_of(&args->liquid, h);
   if (args->liquid.kind == EBB_S4_KB)

@@ -49,11 +49,14 @@ double ebb_s4_load_grads(const EbbS4Batch *batch, const EbbS4Epilogue *epilogue,
   return dD;
 }
 
-void ebb_s4_kernel_spectrum(const EbbS4Batch *batch, int64_t taps, const float *k, float at_zero, float *z) {
+void ebb_s4_place_taps(const EbbS4Batch *batch, int64_t taps, const float *restrict k, float *restrict z) {
   const float scale = 1.0f / (float)batch->fft.n;
   memset(z, 0, sizeof(float) * (size_t)ebb_pair_floats(batch->fft.n));
   for (int64_t j = 0; j < taps; j++) z[j] = scale * k[j];
-  z[0] += scale * at_zero;
+}
+
+void ebb_s4_kernel_spectrum(const EbbS4Batch *batch, int64_t taps, const float *k, float *z) {
+  ebb_s4_place_taps(batch, taps, k, z);
   ebb_pair_forward(&batch->fft, z);
 }
 

@@ -32,8 +32,9 @@ void ebb_s4_load_pair(const EbbS4Batch *batch, int64_t b, int64_t h, const float
 /* dL/dx from dy for rows b and b + 1; returns their part of dD. */
 double ebb_s4_load_grads(const EbbS4Batch *batch, const EbbS4Epilogue *epilogue, const EbbRun *run, int64_t b,
                          int64_t h, const float *dy, const float *u, float *z);
-/* Taps of a causal kernel divided by n, transformed; at_zero is added to the first tap. */
-void ebb_s4_kernel_spectrum(const EbbS4Batch *batch, int64_t taps, const float *k, float at_zero, float *z);
+/* Taps of a causal kernel divided by n, then zeros; and their transform. */
+void ebb_s4_place_taps(const EbbS4Batch *batch, int64_t taps, const float *k, float *z);
+void ebb_s4_kernel_spectrum(const EbbS4Batch *batch, int64_t taps, const float *k, float *z);
 /* dk (add ? += : =) the first `taps` lags of the correlation spectrum, which is destroyed. */
 void ebb_s4_kernel_grad(const EbbS4Batch *batch, int64_t taps, float *spectrum, bool add, float *dk);
 

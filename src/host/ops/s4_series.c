@@ -90,11 +90,12 @@ static Channel channel_of(const EbbS4SeriesArgs *args, const EbbRun *run) {
 static void begin_channel(Channel *c, int64_t h) {
   const EbbS4SeriesArgs *args = c->args;
   c->h = h;
-  ebb_s4_kernel_spectrum(&c->batch, args->Lk, args->k + h * args->Lk, 0.0f, c->k);
-  ebb_s4_kernel_spectrum(&c->batch, args->Lk, args->ke + h * args->Lk, 0.0f, c->ke);
+  ebb_s4_kernel_spectrum(&c->batch, args->Lk, args->k + h * args->Lk, c->k);
+  ebb_s4_kernel_spectrum(&c->batch, args->Lk, args->ke + h * args->Lk, c->ke);
 }
 
-/* For both halves of a pair: f(half's u, its valid steps, offset of the half). */
+/* One half of a pair: its row of u (NULL past the batch), the valid steps of that row, and where the half
+   starts in the pair. */
 typedef struct Half {
   const float *u;
   int64_t valid, offset;
@@ -201,8 +202,8 @@ static void product_back(int64_t n, int64_t valid, const float *restrict u, cons
   }
 }
 
-/* From grad = dL/dv_P = ... = the part of every stream through x, down to v_1; adds to du and to ke's
- * gradient. */
+/* From the last stream's gradient down to v_1: grad is what every stream gets through x alone. Adds to du and
+   to ke's gradient. */
 static void streams_back(Channel *c, int64_t b) {
   const EbbS4SeriesArgs *args = c->args;
   const EbbPairFft *fft = &c->batch.fft;

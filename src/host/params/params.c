@@ -57,6 +57,7 @@ int64_t ebb_params_trained(const EbbParams *params) {
   }
   return count;
 }
+
 float *ebb_params_flat(const EbbParams *params, EbbFlat which) { return params->flat[which]; }
 uint64_t ebb_params_generation(const EbbParams *params) { return params->generation; }
 void ebb_params_bump(EbbParams *params) { params->generation++; }
