@@ -98,10 +98,11 @@ typedef struct EbbListopsConfig {
   int64_t min_length, max_length; /* 500, 2000, both exclusive, in tokens without parentheses */
   uint64_t seed;
   void (*progress)(void *context, int64_t done, int64_t total); /* may be NULL; called from one thread */
+  bool (*stop)(void *context); /* may be NULL; true ends the work, without files */
   void *context;
 } EbbListopsConfig;
 /* Errors: INVALID (value out of range, a range of lengths that no tree or hardly any meets, more samples than
-   there are different trees), IO (folder, disk full; no partial file stays), MEMORY. */
+   there are different trees), IO (folder, disk full; no partial file stays), INTERRUPTED, MEMORY. */
 EbbStatus ebb_listops_generate(const char *folder, const EbbListopsConfig *config) EBB_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -18,12 +18,20 @@ static const struct {
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
 
+/* Names and values from damaged or hostile files stand in sentences: none may break the line or steer a
+   terminal. */
+static void keep_printable(char *text) {
+  for (unsigned char *c = (unsigned char *)text; *c; c++)
+    if (*c < 0x20 || *c == 0x7F) *c = '?';
+}
+
 EbbStatus ebb_fail(EbbStatus code, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   char text[SENTENCE_BYTES]; /* an argument may be the old sentence itself */
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
+  keep_printable(text);
   memcpy(sentence, text, sizeof text);
   return code;
 }

@@ -22,6 +22,11 @@ TEST(Status, LongSentenceIsCut) {
   EXPECT_LT(std::string(ebb_error()).size(), 4096U);
 }
 
+TEST(Status, SentencesAreOneLineWithoutControlCharacters) {
+  ebb_fail(EBB_FORMAT, "label '%s'", "\x1b[31mred\n");
+  EXPECT_STREQ(ebb_error(), "label '?[31mred?'");
+}
+
 TEST(Shape, ChecksRankDimensionsAndSize) {
   const int64_t good[] = {2, 3, 4}, zero[] = {2, 0}, huge[] = {int64_t(1) << 40, int64_t(1) << 40};
   EbbShape shape = ebb_shape_from(3, good);

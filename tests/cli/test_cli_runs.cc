@@ -1,5 +1,6 @@
 // Whole runs: data, training, evaluation, curves; stopped, killed and resumed; and runs that cannot be.
 #include <csignal>
+#include <cstring>
 #include <random>
 
 #include "cli/program.h"
@@ -47,6 +48,14 @@ void expect_equal_runs(const fs::path &a, const fs::path &b,
     ASSERT_TRUE(fs::exists(a / file) && fs::exists(b / file)) << file;
     EXPECT_TRUE(read_text(a / file) == read_text(b / file)) << file << " differs";
   }
+}
+
+// The tensors of a checkpoint, without its header.
+std::string tensors_of(const fs::path &checkpoint) {
+  std::string text = read_text(checkpoint);
+  uint64_t header = 0;
+  std::memcpy(&header, text.data(), sizeof header);
+  return text.substr(sizeof header + header);
 }
 
 ino_t inode(const fs::path &path) {
@@ -152,6 +161,29 @@ TEST(CliRun, SignalsStopAfterACheckpointAndTheRunEndsAsIfUnbroken) {
   Outcome resumed = place.run(command);
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   expect_equal_runs(place.path / "runs/tiny-1", unbroken.path / "runs/tiny-1");
+}
+
+TEST(CliRun, AStoppedGeneratorLeavesNoFile) {
+  Place place;
+  pid_t pid = place.start({"data", "listops", "big", "--train", "10000000"});
+  while (!fs::exists(place.path / "big") || fs::is_empty(place.path / "big")) usleep(300);
+  kill(pid, SIGINT);
+  Outcome stopped = place.wait(pid);
+  EXPECT_EQ(stopped.code, 130) << stopped.err;
+  expect_contains(stopped.err, "nothing is kept");
+  EXPECT_TRUE(fs::is_empty(place.path / "big"));
+}
+
+TEST(CliRun, ARunThatMaxStepsSplitsEndsAsIfUnbroken) {
+  TinyPlace unbroken(4), place(4);
+  std::vector<std::string> settings = {"scheduler._name_=plateau", "scheduler.patience=0", "run_dir=run",
+                                       "trainer.accumulate_grad_batches=4"};
+  ASSERT_EQ(unbroken.train(settings).code, 0);
+  settings.push_back("trainer.max_steps=3");
+  ASSERT_EQ(place.train(settings).code, 0);
+  ASSERT_EQ(place.run({"train", "--resume", "run", "trainer.max_steps=null"}).code, 0);
+  EXPECT_TRUE(tensors_of(place.path / "run/last.safetensors") ==
+              tensors_of(unbroken.path / "run/last.safetensors"));
 }
 
 TEST(CliRun, AStopDuringValidationComesWithTheCheckpointOfTheEpoch) {

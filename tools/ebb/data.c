@@ -2,9 +2,9 @@
 #include "ebb/data.h"
 #include "cli.h"
 #include "ebb/file.h"
-#include "ebb/metrics.h"
 #include "run_folder.h"
 #include "terminal.h"
+#include "watch.h"
 
 enum { TRAIN, VAL, TEST, MAX_DEPTH, MAX_ARGS, MIN_LENGTH, MAX_LENGTH, SEED, REPLACE };
 
@@ -32,8 +32,10 @@ static const CliOption listops_options[] = {
 };
 
 static void on_progress(void *context, int64_t done, int64_t total) {
-  ebb_progress_update(context, "listops", done, total, "sample", NULL);
+  ebb_progress_update(((Watch *)context)->progress, "listops", done, total, "sample", NULL);
 }
+
+static bool on_stop(void *context) { return ((Watch *)context)->watcher.stop(context); }
 
 /* Published files are a long download: they are not overwritten by a slip. */
 static EbbStatus check_free(const char *folder) {
@@ -51,8 +53,9 @@ static EbbStatus check_free(const char *folder) {
 static EbbStatus make_listops(CliArguments *arguments) {
   const CliValue *value = arguments->value;
   if (!value[REPLACE].flag) EBB_TRY(check_free(arguments->operand[0]));
-  EbbProgress *progress = NULL;
-  EBB_TRY(ebb_progress_create(stderr, 10, &progress));
+  Watch watch;
+  EBB_TRY(watch_create(&watch, stderr));
+  watch_signals("stopping");
   const EbbListopsConfig config = {.n_train = value[TRAIN].integer,
                                    .n_val = value[VAL].integer,
                                    .n_test = value[TEST].integer,
@@ -62,9 +65,10 @@ static EbbStatus make_listops(CliArguments *arguments) {
                                    .max_length = value[MAX_LENGTH].integer,
                                    .seed = (uint64_t)value[SEED].integer,
                                    .progress = on_progress,
-                                   .context = progress};
+                                   .stop = on_stop,
+                                   .context = &watch};
   EbbStatus status = ebb_listops_generate(arguments->operand[0], &config);
-  ebb_progress_destroy(progress);
+  watch_destroy(&watch);
   EBB_TRY(status);
   printf("%s: %s training, %s validation, %s test samples\n", arguments->operand[0],
          terminal_count(config.n_train).text, terminal_count(config.n_val).text,

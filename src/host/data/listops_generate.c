@@ -217,6 +217,14 @@ static EbbStatus write_lines(Generator *generator, size_t bytes) {
   return EBB_OK;
 }
 
+static EbbStatus report(const Generator *generator) {
+  const EbbListopsConfig *config = generator->config;
+  if (config->progress) config->progress(config->context, generator->n_done, generator->n_samples);
+  if (!config->stop || !config->stop(config->context)) return EBB_OK;
+  return ebb_fail(EBB_INTERRUPTED, "stopped after %lld of %lld samples; nothing is kept",
+                  (long long)generator->n_done, (long long)generator->n_samples);
+}
+
 static EbbStatus generate(Generator *generator) {
   for (int split = 0; split < EBB_SPLITS; split++) {
     EBB_TRY(ebb_file_set_write(generator->files, split, header, sizeof header - 1));
@@ -226,9 +234,7 @@ static EbbStatus generate(Generator *generator) {
     EBB_TRY(draw_block(generator));
     EBB_TRY(keep_new(generator, &bytes));
     EBB_TRY(write_lines(generator, bytes));
-    if (generator->config->progress) {
-      generator->config->progress(generator->config->context, generator->n_done, generator->n_samples);
-    }
+    EBB_TRY(report(generator));
   }
   return ebb_file_set_commit(generator->files);
 }

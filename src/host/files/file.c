@@ -64,6 +64,8 @@ static EbbStatus create_component(const char *whole, const char *part) {
     if (S_ISDIR(info.st_mode)) return EBB_OK;
     return ebb_fail(EBB_IO, "%s: cannot create the folder: '%s' exists and is not a folder", whole, part);
   }
+  if (strcmp(whole, part) == 0)
+    return ebb_fail(EBB_IO, "cannot create the folder '%s': %s", whole, strerror(error));
   return ebb_fail(EBB_IO, "%s: cannot create the folder '%s': %s", whole, part, strerror(error));
 }
 

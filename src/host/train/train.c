@@ -214,7 +214,8 @@ static EbbStatus validate(Training *t, int64_t epoch, char *line, size_t size) {
   const EbbMetric metrics[] = {{"val/loss", scores.loss}, {score, scores.score}};
   EBB_TRY(ebb_metrics_write(t->log, t->state.step, epoch, metrics, 2));
   double value = monitored(t, &scores);
-  ebb_plateau_update(&t->schedule, &t->plateau, value);
+  bool whole_epoch = t->state.batch == 0; /* max_steps may end a run inside one, which may go on later */
+  if (whole_epoch) ebb_plateau_update(&t->schedule, &t->plateau, value);
   bool best = t->state.best_epoch < 0 || value > t->state.best_score;
   size_t used = strlen(line);
   snprintf(line + used, size - used, "   val loss %.4f %s %.4f%s", scores.loss, short_score_name(t),
