@@ -278,6 +278,8 @@ TEST(CliBadInput, SettingsThatDoNotFitEachOther) {
                {{"trainer.max_epochs=0"}, {"trainer.max_epochs", "from 1"}}};
   for (const auto &c : cases) expect_failure(place.train(c.settings), 1, c.parts);
   EXPECT_FALSE(fs::exists(place.path / "runs"));
+  expect_failure(place.train({"scheduler._name_=plateau", "trainer.limit_val_batches=0"}), 1,
+                 {"scheduler._name_=plateau", "trainer.limit_val_batches"});
 }
 
 TEST(CliRun, WithoutValidationThereIsNoBestCheckpoint) {

@@ -300,6 +300,10 @@ static EbbStatus read_settings(Training *t) {
   t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
   t->validates = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0 &&
                  ebb_config_integer_or(config, "trainer.limit_val_batches", 1) > 0;
+  if (t->schedule.kind == EBB_SCHEDULE_PLATEAU && !t->validates)
+    return ebb_fail(EBB_INVALID,
+                    "scheduler._name_=plateau watches the validation, and there is none: choose another "
+                    "scheduler, or see trainer.limit_val_batches");
   t->monitor = (Monitor)ebb_config_choice(config, "train.monitor");
   if (t->monitor == MONITOR_AUTO) t->monitor = t->classes ? MONITOR_ACCURACY : MONITOR_LOSS;
   int64_t limit = ebb_config_integer_or(config, "trainer.limit_train_batches", 0);
