@@ -282,6 +282,18 @@ TEST(CliBadInput, SettingsThatDoNotFitEachOther) {
                  {"scheduler._name_=plateau", "trainer.limit_val_batches"});
 }
 
+TEST(CliRun, ClosedStreamsAreNoFiles) {
+  TinyPlace place(1);
+  const std::string program = EBB_PROGRAM;
+  Outcome trained = place.shell("exec " + program + " train experiment=tiny run_dir=run <&- >&-");
+  expect_failure(trained, 1, {"output"});
+  EXPECT_EQ(place.run({"eval", "run"}).code, 0);
+  EXPECT_NE(lines(place.path / "run/metrics.jsonl").back(), nullptr);
+  Outcome drawn = place.shell("exec " + program + " plot run <&-");
+  EXPECT_EQ(drawn.code, 0) << drawn.err;
+  EXPECT_TRUE(fs::exists(place.path / "run/curves.png"));
+}
+
 TEST(CliRun, WithoutValidationThereIsNoBestCheckpoint) {
   TinyPlace place;
   Outcome trained = place.train({"trainer.limit_val_batches=0", "run_dir=run"});

@@ -1,6 +1,8 @@
 /* ebb: trains, evaluates and examines liquid networks. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -24,7 +26,15 @@ static const CliCommand ebb = {
     .n_commands = CLI_COUNT(commands),
 };
 
+/* A file opened under the number of a closed standard stream would receive that stream's text. Stdout stays
+   unwritable, so that lost output is reported. */
+static void occupy_closed_streams(void) {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+    if (fcntl(stream, F_GETFD) == -1) (void)!open("/dev/null", O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+  occupy_closed_streams();
   bool version = argc == 2 && !strcmp(argv[1], "--version");
   if (version) return printf("ebb " EBB_VERSION "\n") < 0 || fflush(stdout) != 0;
   return cli_dispatch(&ebb, ebb.name, argc - 1, argv + 1);

@@ -128,7 +128,7 @@ static EbbStatus check(const EbbSetup *setup, const EbbS4Liquid *liquid) {
     return ebb_fail(
         EBB_INVALID,
         "%s: sequences of length %lld are too short for all combinations of degree %lld, which need L >= "
-        "%lld; use longer sequences, a lower liquid_degree or allcombs=false",
+        "%lld; use longer sequences, a lower model.layer.liquid_degree or model.layer.allcombs=false",
         where, (long long)liquid->L, (long long)liquid->degree, (long long)liquid->degree + 3);
   if (!liquid->allcombs && liquid->degree > INT_MAX)
     return ebb_fail(EBB_INVALID, "%s: liquid_degree is %lld", where, (long long)liquid->degree);
