@@ -52,8 +52,8 @@ EbbShape ebb_setup_shape(const EbbSetup *setup, int i);
 /* "layers.0.layer.kernel (ssm_kernel)": for error sentences. */
 const char *ebb_setup_where(const EbbSetup *setup);
 bool ebb_setup_training(const EbbSetup *setup); /* a backward pass will run */
-uint32_t
-ebb_setup_node(const EbbSetup *setup);        /* Philox node number, stable across graphs of the same model */
+/* Philox node number, stable across graphs of the same model. */
+uint32_t ebb_setup_node(const EbbSetup *setup);
 int ebb_setup_threads(const EbbSetup *setup); /* CPU threads, for per-thread scratch; 1 on other backends */
 EbbBackend ebb_setup_backend(const EbbSetup *setup);
 
@@ -98,8 +98,8 @@ EbbStatus ebb_setup_table(EbbSetup *setup, size_t bytes, void (*fill)(const void
 /* ---- for init and prepare functions ---- */
 
 const char *ebb_prepare_where(const EbbPrepare *prepare);
-uint64_t
-ebb_prepare_seed(const EbbPrepare *prepare); /* of (model seed, scope): draw with ebb_random*(seed, ...) */
+/* Of (model seed, node): draw with ebb_random*(seed, ...). */
+uint64_t ebb_prepare_seed(const EbbPrepare *prepare);
 /* Reads and writes a parameter or buffer of the node's scope on the host. Errors: NOT_FOUND, SHAPE. */
 EbbStatus ebb_prepare_read(EbbPrepare *prepare, const char *name, float *host, int64_t size) EBB_MUST_CHECK;
 EbbStatus ebb_prepare_write(EbbPrepare *prepare, const char *name, const float *host,

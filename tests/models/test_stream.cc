@@ -184,11 +184,17 @@ TEST_F(Streaming, NonCausalLayersAreRefused) {
   }
 }
 
+TEST_F(Streaming, NeedsARow) {
+  EbbSequence model = tiny(EBB_LIQUID_NONE, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
+  build(model, kLength);
+  EbbStream *stream = nullptr;
+  for (int64_t rows : {-1, 0}) EXPECT_EQ(ebb_stream_create(params, &model, rows, &stream), EBB_INVALID);
+}
+
 TEST_F(Streaming, TokenOutsideTheVocabularyIsNamed) {
   EbbSequence model = tiny(EBB_LIQUID_NONE, true, EBB_NORM_LAYER, true, EBB_POOLING_LAST);
   build(model, kLength);
   EbbStream *stream = nullptr;
-  EXPECT_EQ(ebb_stream_create(params, &model, -1, &stream), EBB_INVALID);
   ASSERT_EQ(ebb_stream_create(params, &model, kRows, &stream), EBB_OK) << ebb_error();
   const int32_t bad[kRows] = {3, 7};
   EXPECT_EQ(ebb_stream_step(stream, bad, nullptr), EBB_INVALID);

@@ -1,9 +1,8 @@
 /* Batch normalisation of x (B, H, L) over (B, L) for each channel, padded positions included: y = (x - mean)
-   rstd weight
-   + bias, rstd = 1 / sqrt(var + eps) with the biased variance. Training updates running_mean and running_var
-   (the unbiased variance): running += momentum (batch - running); evaluation normalises with them. Parameters
-   weight (H) = 1, bias (H) = 0; buffers running_mean (H) = 0, running_var (H) = 1. Source: Ioffe and Szegedy
-   2015, "Batch Normalization", algorithm 1. */
+   rstd weight + bias, rstd = 1 / sqrt(var + eps) with the biased variance. Training updates running_mean and
+   running_var (the unbiased variance): running += momentum (batch - running); evaluation normalises with
+   them. Parameters weight (H) = 1, bias (H) = 0; buffers running_mean (H) = 0, running_var (H) = 1. Source:
+   Ioffe and Szegedy 2015, "Batch Normalization", algorithm 1. */
 #ifndef EBB_OPS_BATCH_NORM_H
 #define EBB_OPS_BATCH_NORM_H
 

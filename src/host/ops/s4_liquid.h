@@ -22,7 +22,7 @@ void ebb_s4_mix_back(const EbbS4Mix *mix, const float *restrict u, const float *
                      float *restrict du, float *restrict work);
 
 /* KB of one channel: begin reads the taps k (channels kernels, `stride` floats apart), forward and back treat
-   rows, end adds (add: to what is there, else overwrites nothing) the taps' gradient. */
+   rows, end adds the taps' gradient, summed over the rows, to dk, laid out as k. */
 typedef struct EbbS4Kb {
   EbbS4Mix mix;
   EbbC32 *taps, *taps_grad; /* (m') complex transform of the taps, and the sum of its gradients */
