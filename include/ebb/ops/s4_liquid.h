@@ -40,10 +40,11 @@ typedef struct EbbS4Liquid {
   EbbS4Contract contract;
   bool allcombs;
   int64_t degree, n_ssm, M, H, L, Lk;
-  int channels;                      /* 2 if bidirectional */
-  const float *B, *C, *w, *log_dt;   /* buffers liquid.B (n_ssm,M,2), liquid.C (channels,H,M,2), liquid.w
-                                        (n_ssm,M,2), liquid.log_dt (H) */
-  const int32_t *runs;               /* all combinations: see ebb_s4_runs_fill */
+  int channels;                    /* 2 if bidirectional */
+  const float *B, *C, *w, *log_dt; /* buffers liquid.B (n_ssm,M,2), liquid.C (channels,H,M,2), liquid.w
+                                      (n_ssm,M,2), liquid.log_dt (H) */
+  const int32_t *runs;             /* all combinations: for each q = 2 .. p the pair (offset, runs), then the
+                                      runs (t, first, count, prefix (q-1)) of q-subsets */
   const EbbFft *rows_fft, *taps_fft; /* KB: lengths Lk + L and (Lk + L)/2 + 1 */
 } EbbS4Liquid;
 
