@@ -135,6 +135,7 @@ TEST(CliRun, AFinishedRunIsContinuedOnlyWithMoreEpochs) {
   ASSERT_EQ(place.train().code, 0);
   expect_failure(place.run({"train", "--resume", "runs/tiny-1"}), 1,
                  {"finished after 2 epochs", "trainer.max_epochs"});
+  expect_failure(place.run({"train", "--resume", "runs/tiny-1", "run_dir=other"}), 2, {"run_dir"});
   Outcome more = place.run({"train", "--resume", "runs/tiny-1/", "trainer.max_epochs=3"});
   EXPECT_EQ(more.code, 0) << more.err;
   ASSERT_EQ(longer.train().code, 0);

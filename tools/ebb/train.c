@@ -133,12 +133,21 @@ static EbbStatus work(Job *job) {
   return print_end(job);
 }
 
+static EbbStatus check_same_folder(CliArguments *arguments) {
+  static const char key[] = "run_dir=";
+  for (int i = 0; i < arguments->n_settings; i++)
+    if (strncmp(arguments->setting[i], key, sizeof key - 1) == 0)
+      return cli_misuse(arguments, "--resume names the run's folder; run_dir cannot be given too");
+  return EBB_OK;
+}
+
 static EbbStatus configure(Job *job) {
   const CliValue *value = job->arguments->value;
   const char *run = value[RESUME].text, *file = value[CONFIG].text;
   if (run && file)
     return cli_misuse(job->arguments, "--resume takes its configuration from the run, not --config");
   if (run) {
+    EBB_TRY(check_same_folder(job->arguments));
     job->resume = true;
     EBB_TRY(run_folder_name(run, job->folder));
     return settings_from_run(job->arguments, run, &job->config);
