@@ -69,8 +69,11 @@ static void print_header(const Job *job) {
   (void)fflush(stdout);
 }
 
-static void print_score(const EbbTrainState *state) {
-  bool accuracy = state->best_score >= 0; /* errors are kept negative: higher is better */
+/* The monitored value: accuracy, or a loss or error, kept negative so that higher is better. */
+static void print_score(const Job *job, const EbbTrainState *state) {
+  int monitor = ebb_config_choice(job->config, "train.monitor");
+  bool classes = ebb_experiment_dataset(job->experiment)->n_classes > 0;
+  bool accuracy = monitor == 1 || (monitor == 0 && classes); /* val/accuracy, or auto */
   terminal_field(stdout, "best",
                  accuracy ? "%.2f %% accuracy on validation, epoch %lld" : "%.6g on validation, epoch %lld",
                  accuracy ? 100 * state->best_score : -state->best_score, (long long)state->best_epoch + 1);
@@ -79,11 +82,12 @@ static void print_score(const EbbTrainState *state) {
 static void print_best(const Job *job, const char *checkpoint) {
   EbbTrainState state;
   if (run_state(checkpoint, &state) != EBB_OK) return;
-  if (state.best_epoch >= 0) print_score(&state);
+  if (state.best_epoch >= 0) print_score(job, &state);
   terminal_field(stdout, "checkpoint", "%s", checkpoint);
   terminal_field(stdout, "next", "%s eval %s", program_invocation_name, job->folder);
   terminal_field(stdout, "", "%s plot %s", program_invocation_name, job->folder);
 }
+
 static EbbStatus print_end(const Job *job) {
   char checkpoint[CLI_PATH_BYTES];
   EBB_TRY(run_checkpoint(job->folder, checkpoint));
