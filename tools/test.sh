@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . tools/lib.sh
 
 logs=build/logs
-fuzz_seconds=10
+fuzz_runs=50000
 jobs=$(build_jobs)
 summary=()
 export GTEST_COLOR=no
@@ -116,13 +116,14 @@ run_fuzzers() {
     cmake --build build/fuzz --target "$name" -j "$jobs"
     seeds=()
     [ ! -d "tests/fuzz/corpus/${name#fuzz_}" ] || seeds=("tests/fuzz/corpus/${name#fuzz_}")
+    rm -rf "build/fuzz/corpus/$name"
     mkdir -p "build/fuzz/corpus/$name"
     echo "fuzzing: $name"
-    "build/fuzz/tests/fuzz/$name" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    "build/fuzz/tests/fuzz/$name" -seed=1 -runs="$fuzz_runs" -max_total_time=60 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
       -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "${seeds[@]}"
     count=$((count + 1))
   done
-  note "$count targets, $fuzz_seconds s each"
+  note "$count targets, $fuzz_runs runs each"
 }
 
 check_tidy() {
