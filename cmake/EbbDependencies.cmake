@@ -13,3 +13,8 @@ include(EbbPackages)
 add_library(ebb_dependencies INTERFACE)
 target_link_libraries(ebb_dependencies INTERFACE OpenMP::OpenMP_C Threads::Threads PkgConfig::FFTW PkgConfig::BLAS PkgConfig::LAPACKE
                       PkgConfig::FYAML PkgConfig::CJSON PkgConfig::PROTOBUF_C m)
+if(EBB_CUDA_MODE STREQUAL ON)
+  target_link_libraries(ebb_dependencies INTERFACE CUDA::cudart_static CUDA::cublas CUDA::cufft)
+elseif(EBB_CUDA_MODE STREQUAL EMULATED)
+  target_link_libraries(ebb_dependencies INTERFACE ebb_emulator)
+endif()

@@ -1,15 +1,15 @@
 # Compiler flags of ebb's own code, as an interface target.
 add_library(ebb_flags INTERFACE)
 target_compile_definitions(ebb_flags INTERFACE _GNU_SOURCE)
-target_compile_options(ebb_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror)
+target_compile_options(ebb_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-Wall$<SEMICOLON>-Wextra$<SEMICOLON>-Wpedantic$<SEMICOLON>-Wshadow$<SEMICOLON>-Werror>)
 # The loops over elements are written to vectorise; -fno-math-errno and -fno-trapping-math change no result, and
 # -ffp-contract=fast, which ISO C mode would turn off, rounds a product and its sum once instead of twice.
-target_compile_options(ebb_flags INTERFACE -fno-math-errno -fno-trapping-math -ffp-contract=fast)
+target_compile_options(ebb_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-fno-math-errno$<SEMICOLON>-fno-trapping-math$<SEMICOLON>-ffp-contract=fast>)
 # "omp simd" is a request: a loop that clang leaves scalar is no error.
 target_compile_options(ebb_flags INTERFACE $<$<C_COMPILER_ID:Clang>:-Wno-pass-failed>)
 target_compile_options(ebb_flags INTERFACE $<$<CONFIG:Release>:-O3>)
 if(EBB_NATIVE)
-  target_compile_options(ebb_flags INTERFACE -march=native)
+  target_compile_options(ebb_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-march=native>)
 endif()
 if(EBB_SANITIZE)
   target_compile_options(ebb_flags INTERFACE -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -30,6 +30,10 @@ EbbStatus ebb_graph_create(EbbParams *params, EbbWorkspace *workspace, bool back
                            EbbGraph **out) EBB_MUST_CHECK;
 void ebb_graph_destroy(EbbGraph *graph);
 
+/* Before the first node: the type in which tensors between layers, and their gradients, are stored. BF16
+   halves their memory and traffic; arithmetic stays float32. Errors: UNSUPPORTED (BF16 on the CPU), STATE. */
+EbbStatus ebb_graph_store_activations(EbbGraph *graph, EbbDtype type) EBB_MUST_CHECK;
+
 /* A value that the caller writes before each run. grad: its gradient is wanted, for
    ebb_graph_read_grad. Errors: SHAPE, MEMORY. */
 EbbStatus ebb_graph_input(EbbGraph *graph, const char *name, EbbDtype type, EbbShape shape, bool grad,

@@ -56,10 +56,12 @@ bool ebb_setup_training(const EbbSetup *setup); /* a backward pass will run */
 uint32_t ebb_setup_node(const EbbSetup *setup);
 int ebb_setup_threads(const EbbSetup *setup); /* CPU threads, for per-thread scratch; 1 on other backends */
 EbbBackend ebb_setup_backend(const EbbSetup *setup);
+/* The type of tensors between layers: F32, or BF16 in a graph that ebb_graph_store_activations made so. */
+EbbDtype ebb_setup_activations(const EbbSetup *setup);
 
 /* Input i must have this type and rank (rank < 0: any). keep: backward reads the value.
-   `value` is the address of a `const float *` or `const int32_t *` by type. Errors: SHAPE with the op's and
-   the tensor's names.
+   `value` is the address of a `const float *` (F32, BF16) or `const int32_t *` by type. Errors: SHAPE with
+   the op's and the tensor's names.
  */
 EbbStatus ebb_setup_input(EbbSetup *setup, int i, EbbDtype type, int rank, bool keep,
                           void *value) EBB_MUST_CHECK;

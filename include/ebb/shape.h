@@ -20,8 +20,9 @@ typedef struct EbbShape {
   int64_t dim[EBB_MAX_RANK];
 } EbbShape;
 
-/* Element types of values in a graph: float32 tensors, int32 tokens, lengths and targets. */
-typedef enum EbbDtype { EBB_F32, EBB_I32 } EbbDtype;
+/* Element types of values in a graph: float32 tensors; int32 tokens, lengths and targets; bfloat16
+   activations, on CUDA devices only. */
+typedef enum EbbDtype { EBB_F32, EBB_I32, EBB_BF16 } EbbDtype;
 
 /* ebb_shape(B, H, L): a shape of the listed dimensions (C only; C++ calls ebb_shape_from). A scalar is
  * (EbbShape){0}. */

@@ -5,7 +5,7 @@
 static const struct {
   size_t size;
   const char *name;
-} dtypes[] = {[EBB_F32] = {4, "f32"}, [EBB_I32] = {4, "i32"}};
+} dtypes[] = {[EBB_F32] = {4, "f32"}, [EBB_I32] = {4, "i32"}, [EBB_BF16] = {2, "bf16"}};
 
 EbbShape ebb_shape_from(int rank, const int64_t *dim) {
   EbbShape shape = {.rank = rank};

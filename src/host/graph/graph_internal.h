@@ -75,6 +75,7 @@ struct EbbGraph {
   EbbDevice *device;
   EbbWorkspace *workspace;
   bool own_workspace, backward, laid_out;
+  EbbDtype activations;
   uint64_t params_generation, workspace_generation;
   Value *value;
   int n_values, value_capacity;

@@ -23,7 +23,8 @@ EbbStatus ebb_workspace_reserve(EbbWorkspace *workspace, int64_t bytes) {
   ebb_device_free(workspace->device, workspace->memory);
   workspace->memory = NULL, workspace->bytes = 0;
   workspace->generation++;
-  EBB_TRY(ebb_device_alloc(workspace->device, (size_t)bytes, "the graph's activations", &workspace->memory));
+  EBB_TRY(ebb_device_alloc_unset(workspace->device, (size_t)bytes, "the graph's activations",
+                                 &workspace->memory));
   workspace->bytes = bytes;
   return EBB_OK;
 }
@@ -45,6 +46,16 @@ EbbStatus ebb_graph_create(EbbParams *params, EbbWorkspace *workspace, bool back
     graph->own_workspace = true;
   }
   *out = graph;
+  return EBB_OK;
+}
+
+EbbStatus ebb_graph_store_activations(EbbGraph *graph, EbbDtype type) {
+  if (graph->n_nodes) return ebb_fail(EBB_STATE, "how activations are stored is set before the first node");
+  if (type != EBB_F32 && type != EBB_BF16)
+    return ebb_fail(EBB_INVALID, "activations cannot be stored as %s", ebb_dtype_name(type));
+  if (type == EBB_BF16 && ebb_device_backend(graph->device) == EBB_CPU)
+    return ebb_fail(EBB_UNSUPPORTED, "activations in bfloat16 need a CUDA device; the CPU stores float32");
+  graph->activations = type;
   return EBB_OK;
 }
 

@@ -34,7 +34,7 @@ static float *find_grad(EbbGraph *graph, EbbValue index, size_t *bytes, EbbStatu
 EbbStatus ebb_graph_write(EbbGraph *graph, EbbValue index, const void *host) {
   EbbStatus status;
   const Value *value = find_value(graph, index, &status);
-  return value ? ebb_device_write(graph->device, value->value, host, value_bytes(value)) : status;
+  return value ? ebb_device_upload(graph->device, value->value, host, value_bytes(value)) : status;
 }
 
 EbbStatus ebb_graph_read(EbbGraph *graph, EbbValue index, void *host) {
@@ -51,7 +51,7 @@ EbbStatus ebb_graph_write_grad(EbbGraph *graph, EbbValue index, const float *hos
   EbbStatus status;
   size_t bytes;
   float *grad = find_grad(graph, index, &bytes, &status);
-  return grad ? ebb_device_write(graph->device, grad, host, bytes) : status;
+  return grad ? ebb_device_upload(graph->device, grad, host, bytes) : status;
 }
 
 EbbStatus ebb_graph_read_grad(EbbGraph *graph, EbbValue index, float *host) {
@@ -68,6 +68,7 @@ static EbbStatus run_node(const Node *node, EbbKernelFn kernel, const EbbRun *ru
 
 EbbStatus ebb_graph_forward(EbbGraph *graph, const EbbRun *run) {
   EBB_TRY(ensure_layout(graph));
+  EBB_TRY(ebb_device_set_step(graph->device, run->seed, run->step));
   for (int i = 0; i < graph->n_nodes; i++)
     EBB_TRY(run_node(&graph->node[i], graph->node[i].kernels->forward, run));
   for (int v = 0; v < graph->n_values; v++) {
@@ -81,6 +82,7 @@ EbbStatus ebb_graph_forward(EbbGraph *graph, const EbbRun *run) {
 EbbStatus ebb_graph_backward(EbbGraph *graph, const EbbRun *run) {
   if (!graph->backward) return ebb_fail(EBB_STATE, "this graph was made without a backward pass");
   if (!graph->laid_out) return ebb_fail(EBB_STATE, "backward runs after forward");
+  EBB_TRY(ebb_device_set_step(graph->device, run->seed, run->step));
   for (int i = graph->n_nodes - 1; i >= 0; i--)
     if (graph->node[i].active) EBB_TRY(run_node(&graph->node[i], graph->node[i].kernels->backward, run));
   return EBB_OK;
@@ -103,6 +105,7 @@ static EbbStatus check_finite(EbbGraph *graph, const Node *node, const Value *va
 
 EbbStatus ebb_graph_find_nonfinite(EbbGraph *graph, const EbbRun *run) {
   EBB_TRY(ensure_layout(graph));
+  EBB_TRY(ebb_device_set_step(graph->device, run->seed, run->step));
   for (int i = 0; i < graph->n_nodes; i++) {
     const Node *node = &graph->node[i];
     EBB_TRY(run_node(node, node->kernels->forward, run));

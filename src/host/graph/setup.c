@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/device/device_internal.h"
 #include "host/graph/graph_internal.h"
 
 /* Pointers to differently typed pointers come in as void *; memcpy writes them without breaking aliasing
@@ -18,6 +19,8 @@ const char *ebb_setup_where(const EbbSetup *setup) { return setup->node->where; 
 bool ebb_setup_training(const EbbSetup *setup) { return setup->graph->backward; }
 uint32_t ebb_setup_node(const EbbSetup *setup) { return (uint32_t)setup->node_index; }
 EbbBackend ebb_setup_backend(const EbbSetup *setup) { return ebb_device_backend(setup->graph->device); }
+
+EbbDtype ebb_setup_activations(const EbbSetup *setup) { return setup->graph->activations; }
 
 int ebb_setup_threads(const EbbSetup *setup) {
   return ebb_setup_backend(setup) == EBB_CPU ? ebb_device_threads(setup->graph->device) : 1;
@@ -150,6 +153,13 @@ EbbStatus ebb_setup_scratch(EbbSetup *setup, size_t bytes, void *memory) {
 EbbStatus ebb_setup_fft(EbbSetup *setup, int64_t n, const EbbFft **fft) {
   *fft = NULL;
   return setup->mode == SETUP_PLACE ? ebb_device_fft(setup->graph->device, n, fft) : EBB_OK;
+}
+
+EbbStatus ebb_setup_cuda_fft(EbbSetup *setup, const EbbCudaFftSpec *spec, const EbbCudaFft **out) {
+  EbbDevice *device = setup->graph->device;
+  *out = NULL;
+  return setup->mode == SETUP_PLACE && device->ops->cuda_fft ? device->ops->cuda_fft(device, spec, out)
+                                                             : EBB_OK;
 }
 
 static EbbStatus fill_table(EbbSetup *setup, char *to, size_t bytes,

@@ -3,12 +3,11 @@
 #include <stdlib.h>
 
 #include "host/learn/optim_kernels.h"
+#include "host/with_cuda.h"
 
 static const EbbOptimKernels *const backends[EBB_BACKENDS] = {
     [EBB_CPU] = &ebb_optim_cpu,
-#ifdef EBB_WITH_CUDA
-    [EBB_CUDA] = &ebb_optim_cuda,
-#endif
+    [EBB_CUDA] = EBB_CUDA_ENTRY(&ebb_optim_cuda),
 };
 
 static EbbStatus kernels_of(const EbbParams *params, const EbbOptimKernels **kernels) {

@@ -4,6 +4,10 @@
 
 #include "ebb/optim.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Flat floats begin .. end - 1 of one group. */
 typedef struct EbbOptimRange {
   int64_t begin, end;
@@ -20,5 +24,9 @@ typedef struct EbbOptimKernels {
 } EbbOptimKernels;
 
 extern const EbbOptimKernels ebb_optim_cpu, ebb_optim_cuda;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

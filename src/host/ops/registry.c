@@ -2,15 +2,13 @@
 
 #include <string.h>
 
+#include "host/with_cuda.h"
+
 static const struct {
   const EbbOp *op;
   const EbbKernels *kernels[EBB_BACKENDS];
 } registry[] = {
-#ifdef EBB_WITH_CUDA
-#define EBB_OP(name) {&ebb_##name##_op, {&ebb_##name##_cpu, &ebb_##name##_cuda}},
-#else
-#define EBB_OP(name) {&ebb_##name##_op, {&ebb_##name##_cpu, NULL}},
-#endif
+#define EBB_OP(name) {&ebb_##name##_op, {&ebb_##name##_cpu, EBB_CUDA_ENTRY(&ebb_##name##_cuda)}},
 #include "ebb/ops.def"
 #undef EBB_OP
     {NULL, {NULL}}};
@@ -27,8 +25,12 @@ const EbbOp *ebb_op_find(const char *name) {
   return NULL;
 }
 
+static const EbbKernels *usable(const EbbKernels *kernels) {
+  return kernels && kernels->forward ? kernels : NULL;
+}
+
 const EbbKernels *ebb_op_kernels(const EbbOp *op, EbbBackend backend) {
   for (int i = 0; i < N_OPS; i++)
-    if (registry[i].op == op) return registry[i].kernels[backend];
+    if (registry[i].op == op) return usable(registry[i].kernels[backend]);
   return NULL;
 }

@@ -1,0 +1,64 @@
+/* What CUDA kernels' launchers ask of the device: its stream, what changes from step to step, matrix products
+   and Fourier transforms. C API, so that this header serves host C and CUDA sources. */
+#ifndef EBB_HOST_DEVICE_CUDA_H
+#define EBB_HOST_DEVICE_CUDA_H
+
+#include <cuda_runtime_api.h>
+
+#include "ebb/fault.h"
+#include "ebb/op.h"
+#include "host/device/cuda_fft.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In device memory, so that a captured step can be replayed with other values. */
+typedef struct EbbCudaStep {
+  uint64_t seed, step;
+} EbbCudaStep;
+
+cudaStream_t ebb_cuda_stream(const EbbDevice *device);
+const EbbCudaStep *ebb_cuda_step(const EbbDevice *device);
+EbbFault *ebb_cuda_fault(const EbbDevice *device);
+int ebb_cuda_multiprocessors(const EbbDevice *device);
+/* Most dynamic shared memory a block can ask for, in bytes. */
+int64_t ebb_cuda_shared_limit(const EbbDevice *device);
+
+/* EBB_OK for cudaSuccess, otherwise DEVICE with the sentence "<what>: <CUDA's words>". */
+EbbStatus ebb_cuda_check(cudaError_t error, const char *what) EBB_MUST_CHECK;
+
+/* Asynchronous, in the order of the device's work. */
+EbbStatus ebb_cuda_zero(const EbbRun *run, void *memory, size_t bytes) EBB_MUST_CHECK;
+EbbStatus ebb_cuda_copy(const EbbRun *run, void *to, const void *from, size_t bytes) EBB_MUST_CHECK;
+
+/* C = alpha op(A) op(B) + beta C for `batch` matrices, row-major with leading dimensions, op(A) (m, k), op(B)
+   (k, n); stride: elements from one matrix of the batch to the next, 0 for one that serves all (not C).
+   Types: a and b both F32 or both BF16; c F32, or BF16 where a and b are. F32 operands are multiplied in the
+   device's precision. */
+typedef struct EbbCudaMatrix {
+  const void *data;
+  EbbDtype type;
+  int64_t ld, stride;
+  bool transpose;
+} EbbCudaMatrix;
+typedef struct EbbCudaGemm {
+  EbbCudaMatrix a, b;
+  void *c;
+  EbbDtype type_c;
+  int64_t ldc, stride_c;
+  int64_t m, n, k, batch;
+  float alpha, beta;
+} EbbCudaGemm;
+EbbStatus ebb_cuda_gemm(const EbbRun *run, const EbbCudaGemm *gemm) EBB_MUST_CHECK;
+
+EbbStatus ebb_cuda_fft_r2c(const EbbRun *run, const EbbCudaFft *fft, const float *x,
+                           EbbC32 *X) EBB_MUST_CHECK;
+EbbStatus ebb_cuda_fft_c2r(const EbbRun *run, const EbbCudaFft *fft, EbbC32 *X, float *x) EBB_MUST_CHECK;
+EbbStatus ebb_cuda_fft_c2c(const EbbRun *run, const EbbCudaFft *fft, const EbbC32 *from, EbbC32 *to,
+                           bool inverse) EBB_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,68 @@
+/* How kernels are started and where they find what changes from step to step. */
+#ifndef EBB_KERNELS_LAUNCH_CUH
+#define EBB_KERNELS_LAUNCH_CUH
+
+#include <cuda_runtime.h>
+
+#include "ebb/op.h"
+#include "host/device/cuda.h"
+
+/* Launches `kernel` on the run's stream and returns an EbbStatus that names kernel, grid, block and shared
+   bytes where it failed. A kernel with several template arguments stands in parentheses. */
+#ifdef EBB_CUDA_EMULATED
+/* A kernel with its arguments, evaluated now, for every emulated thread to call later. */
+template <class... Parameters, class... Arguments>
+static inline auto ebb_bind_kernel(void (*kernel)(Parameters...), Arguments... arguments) {
+  return [=]() { kernel(static_cast<Parameters>(arguments)...); };
+}
+#define EBB_LAUNCH_ON(stream, kernel, grid, block, shared, ...)                                              \
+  ebb_emulator_launch(#kernel, grid, block, shared, stream, ebb_bind_kernel(kernel, __VA_ARGS__))
+#else
+#define EBB_LAUNCH_ON(stream, kernel, grid, block, shared, ...)                                              \
+  [&]() -> cudaError_t {                                                                                     \
+    cudaError_t raised_ = ebb_raise_shared_limit(kernel, shared);                                            \
+    if (raised_ != cudaSuccess) return raised_;                                                              \
+    (kernel)<<<grid, block, shared, stream>>>(__VA_ARGS__);                                                  \
+    return cudaPeekAtLastError();                                                                            \
+  }()
+#endif
+#define EBB_LAUNCH(run, kernel, grid, block, shared, ...)                                                    \
+  ebb_launched(EBB_LAUNCH_ON(ebb_stream_of(run), kernel, grid, block, shared, __VA_ARGS__), #kernel,         \
+               dim3(grid), dim3(block), shared)
+
+/* Declares `type *name`, the block's dynamic shared memory. Once a kernel, at its top. */
+#ifdef EBB_CUDA_EMULATED
+#define EBB_SHARED(type, name) type *name = static_cast<type *>(ebb_emulator_shared())
+#else
+#define EBB_SHARED(type, name)                                                                               \
+  extern __shared__ __align__(128) unsigned char ebb_shared_memory[];                                        \
+  type *name = reinterpret_cast<type *>(ebb_shared_memory)
+#endif
+
+/* Blocks start with 48 KiB of dynamic shared memory allowed; more has to be asked for. */
+template <class Kernel> static inline cudaError_t ebb_raise_shared_limit(Kernel *kernel, size_t shared) {
+  if (shared <= 48 * 1024) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+}
+
+static inline EbbStatus ebb_launched(cudaError_t error, const char *kernel, dim3 grid, dim3 block,
+                                     size_t shared) {
+  if (error == cudaSuccess) return EBB_OK;
+  (void)cudaGetLastError();
+  return ebb_fail(
+      EBB_DEVICE, "kernel %s with grid (%u, %u, %u), block (%u, %u, %u) and %zu bytes of shared memory: %s",
+      kernel, grid.x, grid.y, grid.z, block.x, block.y, block.z, shared, cudaGetErrorString(error));
+}
+
+static inline cudaStream_t ebb_stream_of(const EbbRun *run) { return ebb_cuda_stream(run->device); }
+
+/* Device memory: seed and step of the run in progress; pass it to kernels that draw random numbers. */
+static inline const EbbCudaStep *ebb_step_of(const EbbRun *run) { return ebb_cuda_step(run->device); }
+
+/* Device memory: where kernels note input that they cannot work on. */
+static inline EbbFault *ebb_fault_of(const EbbRun *run) { return ebb_cuda_fault(run->device); }
+
+/* Blocks of `size` that cover n. */
+static inline unsigned ebb_blocks(int64_t n, int64_t size) { return (unsigned)((n + size - 1) / size); }
+
+#endif
