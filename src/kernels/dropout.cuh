@@ -3,7 +3,7 @@
 #define EBB_KERNELS_DROPOUT_CUH
 
 #include "ebb/ops/dropout.h"
-#include "host/device/cuda.h"
+#include "kernels/launch.cuh"
 
 /* What dropout does in one launch: p 0 keeps everything. tie: one draw for all t of a (b, h). */
 typedef struct EbbDrop {
@@ -13,7 +13,7 @@ typedef struct EbbDrop {
 } EbbDrop;
 
 static inline EbbDrop ebb_drop_of(const EbbRun *run, uint32_t node, float p) {
-  EbbDrop drop = {ebb_cuda_step(run->device), node, run->training ? p : 0.0f};
+  EbbDrop drop = {ebb_step_of(run), node, run->training ? p : 0.0f};
   return drop;
 }
 

@@ -62,6 +62,28 @@ static inline const EbbCudaStep *ebb_step_of(const EbbRun *run) { return ebb_cud
 /* Device memory: where kernels note input that they cannot work on. */
 static inline EbbFault *ebb_fault_of(const EbbRun *run) { return ebb_cuda_fault(run->device); }
 
+/* The device's services for a run: see host/device/cuda.h and ebb/device.h. */
+static inline EbbStatus ebb_cuda_zero(const EbbRun *run, void *memory, size_t bytes) {
+  return ebb_device_zero(run->device, memory, bytes);
+}
+static inline EbbStatus ebb_cuda_copy(const EbbRun *run, void *to, const void *from, size_t bytes) {
+  return ebb_device_copy(run->device, to, from, bytes);
+}
+static inline EbbStatus ebb_cuda_gemm(const EbbRun *run, const EbbCudaGemm *gemm) {
+  return ebb_cuda_gemm(run->device, gemm);
+}
+static inline EbbStatus ebb_cuda_fft_r2c(const EbbRun *run, const EbbCudaFft *fft, const float *x,
+                                         EbbC32 *X) {
+  return ebb_cuda_fft_r2c(run->device, fft, x, X);
+}
+static inline EbbStatus ebb_cuda_fft_c2r(const EbbRun *run, const EbbCudaFft *fft, EbbC32 *X, float *x) {
+  return ebb_cuda_fft_c2r(run->device, fft, X, x);
+}
+static inline EbbStatus ebb_cuda_fft_c2c(const EbbRun *run, const EbbCudaFft *fft, const EbbC32 *from,
+                                         EbbC32 *to, bool inverse) {
+  return ebb_cuda_fft_c2c(run->device, fft, from, to, inverse);
+}
+
 /* Blocks of `size` that cover n. */
 static inline unsigned ebb_blocks(int64_t n, int64_t size) { return (unsigned)((n + size - 1) / size); }
 

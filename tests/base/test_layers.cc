@@ -13,11 +13,12 @@ namespace fs = std::filesystem;
 
 // Layer of every public header; headers of ops/ are layer 3.
 const std::map<std::string, int> kLayer = {
-    {"status.h", 0}, {"shape.h", 0},  {"scalar.h", 0},      {"complex.h", 0}, {"rng.h", 0},
-    {"device.h", 1}, {"file.h", 1},   {"params.h", 2},      {"op.h", 3},      {"hippo.h", 3},
-    {"graph.h", 4},  {"optim.h", 5},  {"schedule.h", 5},    {"config.h", 6},  {"data.h", 6},
-    {"model.h", 6},  {"stream.h", 6}, {"safetensors.h", 7}, {"metrics.h", 7}, {"checkpoint.h", 7},
-    {"train.h", 7},  {"verify.h", 7}, {"status.def", 0},    {"ops.def", 3},   {"config.def", 6},
+    {"status.h", 0}, {"shape.h", 0},   {"scalar.h", 0},      {"complex.h", 0}, {"rng.h", 0},
+    {"device.h", 1}, {"file.h", 1},    {"params.h", 2},      {"op.h", 3},      {"hippo.h", 3},
+    {"graph.h", 4},  {"optim.h", 5},   {"schedule.h", 5},    {"config.h", 6},  {"data.h", 6},
+    {"model.h", 6},  {"stream.h", 6},  {"safetensors.h", 7}, {"metrics.h", 7}, {"checkpoint.h", 7},
+    {"train.h", 7},  {"verify.h", 7},  {"status.def", 0},    {"ops.def", 3},   {"config.def", 6},
+    {"fault.h", 0},  {"fault.def", 0},
 };
 
 // What stands between `before` and `after` in a line that starts with `before`; "" elsewhere.

@@ -6,7 +6,6 @@
 #include <cuda_runtime_api.h>
 
 #include "ebb/fault.h"
-#include "ebb/op.h"
 #include "host/device/cuda_fft.h"
 
 #ifdef __cplusplus
@@ -28,10 +27,6 @@ int64_t ebb_cuda_shared_limit(const EbbDevice *device);
 /* EBB_OK for cudaSuccess, otherwise DEVICE with the sentence "<what>: <CUDA's words>". */
 EbbStatus ebb_cuda_check(cudaError_t error, const char *what) EBB_MUST_CHECK;
 
-/* Asynchronous, in the order of the device's work. */
-EbbStatus ebb_cuda_zero(const EbbRun *run, void *memory, size_t bytes) EBB_MUST_CHECK;
-EbbStatus ebb_cuda_copy(const EbbRun *run, void *to, const void *from, size_t bytes) EBB_MUST_CHECK;
-
 /* C = alpha op(A) op(B) + beta C for `batch` matrices, row-major with leading dimensions, op(A) (m, k), op(B)
    (k, n); stride: elements from one matrix of the batch to the next, 0 for one that serves all (not C).
    Types: a and b both F32 or both BF16; c F32, or BF16 where a and b are. F32 operands are multiplied in the
@@ -50,12 +45,12 @@ typedef struct EbbCudaGemm {
   int64_t m, n, k, batch;
   float alpha, beta;
 } EbbCudaGemm;
-EbbStatus ebb_cuda_gemm(const EbbRun *run, const EbbCudaGemm *gemm) EBB_MUST_CHECK;
+EbbStatus ebb_cuda_gemm(EbbDevice *device, const EbbCudaGemm *gemm) EBB_MUST_CHECK;
 
-EbbStatus ebb_cuda_fft_r2c(const EbbRun *run, const EbbCudaFft *fft, const float *x,
+EbbStatus ebb_cuda_fft_r2c(EbbDevice *device, const EbbCudaFft *fft, const float *x,
                            EbbC32 *X) EBB_MUST_CHECK;
-EbbStatus ebb_cuda_fft_c2r(const EbbRun *run, const EbbCudaFft *fft, EbbC32 *X, float *x) EBB_MUST_CHECK;
-EbbStatus ebb_cuda_fft_c2c(const EbbRun *run, const EbbCudaFft *fft, const EbbC32 *from, EbbC32 *to,
+EbbStatus ebb_cuda_fft_c2r(EbbDevice *device, const EbbCudaFft *fft, EbbC32 *X, float *x) EBB_MUST_CHECK;
+EbbStatus ebb_cuda_fft_c2c(EbbDevice *device, const EbbCudaFft *fft, const EbbC32 *from, EbbC32 *to,
                            bool inverse) EBB_MUST_CHECK;
 
 #ifdef __cplusplus

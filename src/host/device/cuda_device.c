@@ -32,13 +32,6 @@ int64_t ebb_cuda_shared_limit(const EbbDevice *device) {
   return (int64_t)ebb_cuda_of(device)->properties.sharedMemPerBlockOptin;
 }
 
-EbbStatus ebb_cuda_zero(const EbbRun *run, void *memory, size_t bytes) {
-  return ebb_device_zero(run->device, memory, bytes);
-}
-EbbStatus ebb_cuda_copy(const EbbRun *run, void *to, const void *from, size_t bytes) {
-  return ebb_device_copy(run->device, to, from, bytes);
-}
-
 /* ---- memory ---- */
 
 static EbbStatus cuda_alloc(EbbDevice *device, size_t bytes, const char *what, void **out) {

@@ -75,20 +75,20 @@ void ebb_cuda_close_ffts(EbbCuda *cuda) {
 }
 
 /* cuFFT takes its input without const, but out of place only complex to real writes to it. */
-EbbStatus ebb_cuda_fft_r2c(const EbbRun *run, const EbbCudaFft *fft, const float *x, EbbC32 *X) {
-  (void)run;
+EbbStatus ebb_cuda_fft_r2c(EbbDevice *device, const EbbCudaFft *fft, const float *x, EbbC32 *X) {
+  (void)device; /* the plan knows its stream */
   return check(cufftExecR2C(fft->handle, (cufftReal *)(uintptr_t)x, (cufftComplex *)(void *)X),
                "real to complex", &fft->spec);
 }
 
-EbbStatus ebb_cuda_fft_c2r(const EbbRun *run, const EbbCudaFft *fft, EbbC32 *X, float *x) {
-  (void)run;
+EbbStatus ebb_cuda_fft_c2r(EbbDevice *device, const EbbCudaFft *fft, EbbC32 *X, float *x) {
+  (void)device; /* the plan knows its stream */
   return check(cufftExecC2R(fft->handle, (cufftComplex *)(void *)X, x), "complex to real", &fft->spec);
 }
 
-EbbStatus ebb_cuda_fft_c2c(const EbbRun *run, const EbbCudaFft *fft, const EbbC32 *from, EbbC32 *to,
+EbbStatus ebb_cuda_fft_c2c(EbbDevice *device, const EbbCudaFft *fft, const EbbC32 *from, EbbC32 *to,
                            bool inverse) {
-  (void)run;
+  (void)device; /* the plan knows its stream */
   return check(cufftExecC2C(fft->handle, (cufftComplex *)(uintptr_t)from, (cufftComplex *)(void *)to,
                             inverse ? CUFFT_INVERSE : CUFFT_FORWARD),
                "complex", &fft->spec);

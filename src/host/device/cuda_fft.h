@@ -2,7 +2,7 @@
 #ifndef EBB_HOST_DEVICE_CUDA_FFT_H
 #define EBB_HOST_DEVICE_CUDA_FFT_H
 
-#include "ebb/op.h"
+#include "ebb/device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,9 +18,10 @@ typedef struct EbbCudaFftSpec {
 } EbbCudaFftSpec;
 typedef struct EbbCudaFft EbbCudaFft;
 
+struct EbbSetup;
 /* A plan for an op's setup: NULL while measuring and on other backends. Made once per spec and kept by the
    device. */
-EbbStatus ebb_setup_cuda_fft(EbbSetup *setup, const EbbCudaFftSpec *spec,
+EbbStatus ebb_setup_cuda_fft(struct EbbSetup *setup, const EbbCudaFftSpec *spec,
                              const EbbCudaFft **out) EBB_MUST_CHECK;
 #ifdef __cplusplus
 }
