@@ -5,7 +5,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include "ebb/complex.h"
 #include "ebb/fault.h"
+#include "ebb/shape.h"
 #include "host/device/cuda_fft.h"
 
 #ifdef __cplusplus
