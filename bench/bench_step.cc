@@ -96,6 +96,7 @@ public:
     must(ebb_params_place(params_, 1));
     must(ebb_graph_init_params(graph_));
     must(ebb_graph_layout(graph_));
+    must(ebb_optimizer_create(params_, nullptr, &optimizer_));
     for (int64_t i = 0; i < c.B * c.L; i++) {
       const uint32_t word = ebb_random(1, 0, 0, uint64_t(i));
       if (c.vocabulary)
@@ -111,6 +112,7 @@ public:
   Trainer(const Trainer &) = delete;
   Trainer &operator=(const Trainer &) = delete;
   ~Trainer() {
+    ebb_optimizer_destroy(optimizer_);
     ebb_graph_destroy(graph_);
     ebb_params_destroy(params_);
     ebb_device_close(device_);
@@ -130,10 +132,10 @@ public:
     must(ebb_graph_read(graph_, values_.loss, &loss));
     must(ebb_graph_write_grad(graph_, values_.loss, &one));
     must(ebb_graph_backward(graph_, &run));
-    must(ebb_grad_norm(params_, &norm));
+    must(ebb_optimizer_set(optimizer_, &adamw, step_, 1, 0));
+    must(ebb_optimizer_update(optimizer_));
+    must(ebb_optimizer_norm(optimizer_, &norm));
     must(ebb_grad_check(params_, norm));
-    must(ebb_adamw_step(params_, &adamw, step_, 1, 1));
-    must(ebb_params_zero_grad(params_));
   }
   double bytes() const {
     return double(ebb_graph_memory(graph_).total) +
@@ -148,6 +150,7 @@ private:
   Config config_;
   EbbDevice *device_ = nullptr;
   EbbParams *params_ = nullptr;
+  EbbOptimizer *optimizer_ = nullptr;
   EbbGraph *graph_ = nullptr;
   EbbSequenceValues values_{};
   std::vector<int32_t> tokens_, labels_, lengths_;

@@ -11,7 +11,8 @@ install(DIRECTORY include/ebb DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY experiments/ DESTINATION ${CMAKE_INSTALL_DATADIR}/ebb/experiments)
 
 file(WRITE ${EBB_PACKAGE_BUILD_DIR}/ebb-config.cmake
-"include(\${CMAKE_CURRENT_LIST_DIR}/EbbPackages.cmake)
+"set(EBB_CUDA_MODE ${EBB_CUDA_MODE})
+include(\${CMAKE_CURRENT_LIST_DIR}/EbbPackages.cmake)
 include(\${CMAKE_CURRENT_LIST_DIR}/ebb-targets.cmake)
 ")
 write_basic_package_version_file(${EBB_PACKAGE_BUILD_DIR}/ebb-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -20,5 +21,8 @@ install(FILES ${EBB_PACKAGE_BUILD_DIR}/ebb-config.cmake ${EBB_PACKAGE_BUILD_DIR}
 
 # lib/pkgconfig, or lib/x86_64-linux-gnu/pkgconfig: how far up the prefix is.
 file(RELATIVE_PATH EBB_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+if(EBB_CUDA_MODE STREQUAL ON)
+  set(EBB_PC_CUDA "-L${CUDAToolkit_LIBRARY_DIR} -lcublas -lcufft -lcudart_static -lstdc++ -ldl -lrt")
+endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/ebb.pc.in ${EBB_PACKAGE_BUILD_DIR}/ebb.pc @ONLY)
 install(FILES ${EBB_PACKAGE_BUILD_DIR}/ebb.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -71,6 +71,14 @@ EbbStatus ebb_graph_read(EbbGraph *graph, EbbValue value, void *host) EBB_MUST_C
 EbbStatus ebb_graph_write_grad(EbbGraph *graph, EbbValue value, const float *host) EBB_MUST_CHECK;
 EbbStatus ebb_graph_read_grad(EbbGraph *graph, EbbValue value, float *host) EBB_MUST_CHECK;
 
+/* Where a value that ebb_graph_read can read, or an input, lies in device memory. Lifetime: until the next
+   layout. Errors: as ebb_graph_read. */
+EbbStatus ebb_graph_memory_of(EbbGraph *graph, EbbValue value, const void **memory) EBB_MUST_CHECK;
+/* As ebb_graph_write_grad, from device memory. */
+EbbStatus ebb_graph_copy_grad(EbbGraph *graph, EbbValue value, const float *from) EBB_MUST_CHECK;
+/* How often this graph has been laid out: work recorded before the latest layout is stale. */
+uint64_t ebb_graph_layouts(const EbbGraph *graph);
+
 EbbStatus ebb_graph_forward(EbbGraph *graph, const EbbRun *run) EBB_MUST_CHECK;
 /* After forward with the same run, and after ebb_graph_write_grad of every output that has a gradient (the
    others count as zero). Adds to parameter gradients; overwrites input gradients. Errors: STATE without

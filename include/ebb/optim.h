@@ -1,5 +1,5 @@
 /* Learning on flat parameter buffers: the AdamW step, gradient norm and checks, and averages of the
- * parameters. */
+   parameters. */
 #ifndef EBB_OPTIM_H
 #define EBB_OPTIM_H
 
@@ -7,6 +7,7 @@
 
 #include "ebb/params.h"
 #include "ebb/scalar.h"
+#include "ebb/tally.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,11 +26,12 @@ typedef struct EbbAdamWRates {
   float eps;
 } EbbAdamWRates;
 
-/* Update `step` (counted from 1) of a group with learning rate lr and decay weight_decay. */
+/* Update `step` (counted from 1) of a group with learning rate lr and decay weight_decay, gradients as they
+   are. */
 static inline EbbAdamWRates ebb_adamw_rates(const EbbAdamW *config, double lr, double weight_decay,
-                                            int64_t step, double grad_scale) {
+                                            int64_t step) {
   EbbAdamWRates r;
-  r.grad_scale = (float)grad_scale;
+  r.grad_scale = 1.0f;
   r.beta1 = (float)config->beta1, r.one_minus_beta1 = (float)(1 - config->beta1);
   r.beta2 = (float)config->beta2, r.one_minus_beta2 = (float)(1 - config->beta2);
   r.decay = (float)(lr * weight_decay);
@@ -50,22 +52,39 @@ EBB_INLINE float ebb_adamw_update(const EbbAdamWRates *r, float p, float gradien
   return p - (r->decay * p + r->step * *m / (sqrtf(*v) * r->inverse_root_bias + r->eps));
 }
 
-/* One update of every group: its own learning rate and decay where it has them, times lr_factor; groups with
-   own rate 0 stand still; constraints are enforced afterwards. `step` counts updates from 1; gradients are
-   multiplied by grad_scale first. Gradients are left as they are. Errors: INVALID for settings out of range,
-   UNSUPPORTED backend. */
-EbbStatus ebb_adamw_step(EbbParams *params, const EbbAdamW *config, int64_t step, double lr_factor,
-                         double grad_scale) EBB_MUST_CHECK;
+/* An AdamW over all parameters, with what it needs in device memory. */
+typedef struct EbbOptimizer EbbOptimizer;
 
-/* The Euclidean norm of all gradients, summed in double in an order that does not depend on the threads. */
-EbbStatus ebb_grad_norm(EbbParams *params, double *norm) EBB_MUST_CHECK;
+/* tally (device memory, may be NULL) takes the norms, and batches whose loss was not finite in it stop the
+   updates; see ebb/tally.h. Lifetime: params and tally outlive it. Errors: STATE before ebb_params_place,
+   UNSUPPORTED backend, MEMORY. */
+EbbStatus ebb_optimizer_create(EbbParams *params, EbbTally *tally, EbbOptimizer **out) EBB_MUST_CHECK;
+void ebb_optimizer_destroy(EbbOptimizer *optimizer);
+
+/* The rates of the updates that follow, in the order of the device's work: each group's own learning rate and
+   decay where it has them, times lr_factor; groups with own rate 0 stand still. `step` counts updates from 1;
+   gradients of a norm above most_norm (0: no limit) are scaled down to it. Errors: INVALID for settings out
+   of range. */
+EbbStatus ebb_optimizer_set(EbbOptimizer *optimizer, const EbbAdamW *config, int64_t step, double lr_factor,
+                            double most_norm) EBB_MUST_CHECK;
+
+/* One update: the gradients' norm, the step of every group, constraints, gradients back to zero. Where the
+   norm is not finite, or tally has failed already, nothing at all is changed. On a GPU it does not wait and
+   can be recorded. */
+EbbStatus ebb_optimizer_update(EbbOptimizer *optimizer) EBB_MUST_CHECK;
+
+/* The norm that the latest update found; waits for it. */
+EbbStatus ebb_optimizer_norm(EbbOptimizer *optimizer, double *norm) EBB_MUST_CHECK;
 
 /* What gradients of this norm are multiplied by to have at most norm `most` (most <= 0: no limit).
    Source: torch.nn.utils.clip_grad_norm_, with its 1e-6. */
-double ebb_grad_clip_scale(double norm, double most);
+EBB_INLINE double ebb_grad_clip_scale(double norm, double most) {
+  const double scale = most / (norm + 1e-6);
+  return most > 0 && scale < 1 ? scale : 1;
+}
 
 /* Errors: NUMERIC, naming the first parameter with a NaN or infinite gradient, the element and how many it
-   has. `norm` is ebb_grad_norm's: where it is finite nothing is read. */
+   has. `norm` is ebb_optimizer_norm's: where it is finite nothing is read. */
 EbbStatus ebb_grad_check(EbbParams *params, double norm) EBB_MUST_CHECK;
 
 /* A copy of the parameters in device memory (ebb_params_size floats, the flat buffers' offsets), to average

@@ -1,3 +1,3 @@
 #include "host/learn/optim_kernels.h"
 
-extern "C" const EbbOptimKernels ebb_optim_cuda = {NULL, NULL, NULL, NULL};
+extern "C" const EbbOptimKernels ebb_optim_cuda = {NULL, NULL, NULL, NULL, NULL};

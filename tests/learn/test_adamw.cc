@@ -7,6 +7,7 @@
 
 #include "ebb/optim.h"
 #include "ebb/rng.h"
+#include "support/op_check.h"
 
 namespace {
 
@@ -16,8 +17,8 @@ using Doubles = std::vector<double>;
 // Four parameters in four groups: the optimiser's settings, own rate and no decay, frozen, and kept
 // non-negative.
 struct Model {
-  explicit Model(int threads = 1, int64_t size = 40000) {
-    EXPECT_EQ(ebb_device_open("cpu", threads, &device), EBB_OK);
+  explicit Model(const std::string &name = "cpu", int threads = 1, int64_t size = 40000) {
+    EXPECT_EQ(ebb_device_open(name.c_str(), threads, &device), EBB_OK) << ebb_error();
     EXPECT_EQ(ebb_params_create(device, &params), EBB_OK);
     EbbParamSpec plain = {}, own = {}, frozen = {}, positive = {};
     plain.name = "plain", own.name = "own", frozen.name = "frozen", positive.name = "positive";
@@ -32,10 +33,22 @@ struct Model {
       EXPECT_EQ(ebb_params_declare(params, "m", spec, &index), EBB_OK);
     }
     EXPECT_EQ(ebb_params_place(params, 3), EBB_OK);
+    EXPECT_EQ(ebb_optimizer_create(params, nullptr, &optimizer), EBB_OK);
+  }
+  // One update; gradients of a norm above `most` are scaled down (0: never).
+  void update(const EbbAdamW &config, int64_t step, double factor, double most = 0) const {
+    EXPECT_EQ(ebb_optimizer_set(optimizer, &config, step, factor, most), EBB_OK) << ebb_error();
+    EXPECT_EQ(ebb_optimizer_update(optimizer), EBB_OK) << ebb_error();
+  }
+  double norm() const {
+    double norm = 0;
+    EXPECT_EQ(ebb_optimizer_norm(optimizer, &norm), EBB_OK);
+    return norm;
   }
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
   ~Model() {
+    ebb_optimizer_destroy(optimizer);
     ebb_params_destroy(params);
     ebb_device_close(device);
   }
@@ -43,6 +56,13 @@ struct Model {
   Floats values(const char *name) const {
     Floats host(size_t(ebb_params_at(params, find(name))->size));
     EXPECT_EQ(ebb_params_read(params, name, host.data(), int64_t(host.size())), EBB_OK);
+    return host;
+  }
+  Floats moments(const char *name, int which) const {
+    Floats host(size_t(ebb_params_at(params, find(name))->size));
+    EXPECT_EQ(ebb_device_read(device, host.data(), ebb_params_moment(params, find(name), which),
+                              host.size() * sizeof(float)),
+              EBB_OK);
     return host;
   }
   void set_grad(const char *name, const Floats &grad) const {
@@ -61,6 +81,7 @@ struct Model {
   }
   EbbDevice *device = nullptr;
   EbbParams *params = nullptr;
+  EbbOptimizer *optimizer = nullptr;
 };
 
 const EbbAdamW kConfig = {0.01, 0.05, 0.9, 0.999, 1e-8};
@@ -89,17 +110,20 @@ Floats grad_of(const Model &model, const char *name) {
   return host;
 }
 
-TEST(AdamW, FollowsTheSpecificationInEveryGroup) {
-  Model model;
+class OptimizerOn : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Devices, OptimizerOn, testing::ValuesIn(ebb_test::devices()));
+
+TEST_P(OptimizerOn, FollowsTheSpecificationInEveryGroup) {
+  Model model(GetParam());
   Reference plain(model.values("m.plain")), own(model.values("m.own")), positive(model.values("m.positive"));
   const Floats frozen = model.values("m.frozen");
   for (int t = 1; t <= 6; t++) {
     const double factor = t == 1 ? 0 : 0.2 * t; // a warm-up: the first update changes moments only
     model.random_grads(uint64_t(t));
-    ASSERT_EQ(ebb_adamw_step(model.params, &kConfig, t, factor, 1), EBB_OK) << ebb_error();
     plain.step(grad_of(model, "m.plain"), kConfig.lr * factor, kConfig.weight_decay, t, false);
     own.step(grad_of(model, "m.own"), 0.02 * factor, 0, t, false);
     positive.step(grad_of(model, "m.positive"), kConfig.lr * factor, kConfig.weight_decay, t, true);
+    model.update(kConfig, t, factor);
   }
   const struct {
     const char *name;
@@ -116,41 +140,113 @@ TEST(AdamW, FollowsTheSpecificationInEveryGroup) {
   EXPECT_GT(zeros, 3);
 }
 
-TEST(AdamW, FirstUpdateWithRateZeroKeepsValuesAndFillsMoments) {
-  Model model;
+TEST_P(OptimizerOn, FirstUpdateWithRateZeroKeepsValuesAndFillsMoments) {
+  Model model(GetParam());
   const Floats before = model.values("m.plain");
   model.random_grads(1);
-  ASSERT_EQ(ebb_adamw_step(model.params, &kConfig, 1, 0, 1), EBB_OK);
+  const Floats grad = grad_of(model, "m.plain");
+  model.update(kConfig, 1, 0);
   EXPECT_EQ(model.values("m.plain"), before);
-  const float *m = ebb_params_moment(model.params, model.find("m.plain"), 1);
-  EXPECT_FLOAT_EQ(m[5], 0.1F * grad_of(model, "m.plain")[5]);
+  EXPECT_FLOAT_EQ(model.moments("m.plain", 1)[5], 0.1F * grad[5]);
 }
 
-TEST(AdamW, GradientScaleIsThatOfScaledGradients) {
-  Model scaled, plain;
-  scaled.random_grads(2);
-  plain.random_grads(2);
-  Floats half = grad_of(plain, "m.plain");
-  for (float &g : half) g *= 0.5F;
-  plain.set_grad("m.plain", half);
-  ASSERT_EQ(ebb_adamw_step(scaled.params, &kConfig, 1, 1, 0.5), EBB_OK);
-  ASSERT_EQ(ebb_adamw_step(plain.params, &kConfig, 1, 1, 1), EBB_OK);
-  EXPECT_EQ(scaled.values("m.plain"), plain.values("m.plain"));
+TEST_P(OptimizerOn, GradientsAreZeroAfterwards) {
+  Model model(GetParam());
+  model.random_grads(1);
+  model.update(kConfig, 1, 1);
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"})
+    EXPECT_EQ(grad_of(model, name), Floats(grad_of(model, name).size(), 0.0F)) << name;
+}
+
+TEST_P(OptimizerOn, ClippingIsThatOfScaledGradients) {
+  Model clipped(GetParam()), plain(GetParam());
+  clipped.random_grads(2);
+  double sum = 0;
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"})
+    for (float g : grad_of(clipped, name)) sum += double(g) * g;
+  const float scale = float(3 / (std::sqrt(sum) + 1e-6));
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"}) {
+    Floats grad = grad_of(clipped, name);
+    for (float &g : grad) g *= scale;
+    plain.set_grad(name, grad);
+  }
+  clipped.update(kConfig, 1, 1, 3);
+  plain.update(kConfig, 1, 1);
+  const Floats a = clipped.moments("m.plain", 1), b = plain.moments("m.plain", 1);
+  for (size_t i = 0; i < a.size(); i++) ASSERT_NEAR(a[i], b[i], 1e-6 * std::fabs(b[i])) << i;
 }
 
 TEST(AdamW, ThreadsDoNotChangeBits) {
-  Model one(1), three(3);
-  double norm[2] = {};
+  Model one("cpu", 1), three("cpu", 3);
   for (int t = 1; t <= 3; t++) {
     for (const Model *model : {&one, &three}) {
       model->random_grads(uint64_t(t));
-      ASSERT_EQ(ebb_adamw_step(model->params, &kConfig, t, 1, 1), EBB_OK);
+      model->update(kConfig, t, 1);
     }
   }
-  ASSERT_EQ(ebb_grad_norm(one.params, &norm[0]), EBB_OK);
-  ASSERT_EQ(ebb_grad_norm(three.params, &norm[1]), EBB_OK);
   EXPECT_EQ(one.values("m.plain"), three.values("m.plain"));
-  EXPECT_EQ(norm[0], norm[1]);
+  EXPECT_EQ(one.norm(), three.norm());
+}
+
+// What went wrong stops the updates until the host has dealt with it.
+TEST_P(OptimizerOn, NothingChangesWhereAGradientIsNotFinite) {
+  Model model(GetParam());
+  EbbTally *tally = nullptr, seen = {};
+  EbbOptimizer *optimizer = nullptr;
+  ASSERT_EQ(ebb_tally_create(model.device, &tally), EBB_OK);
+  ASSERT_EQ(ebb_optimizer_create(model.params, tally, &optimizer), EBB_OK);
+  ASSERT_EQ(ebb_optimizer_set(optimizer, &kConfig, 1, 1, 0), EBB_OK);
+  const Floats before = model.values("m.plain");
+  seen.batches = 3;
+  ASSERT_EQ(ebb_tally_write(model.device, tally, &seen), EBB_OK);
+  model.random_grads(1);
+  model.set_grad("m.own", Floats(37, INFINITY));
+  ASSERT_EQ(ebb_optimizer_update(optimizer), EBB_OK);
+  model.random_grads(1);
+  ASSERT_EQ(ebb_optimizer_update(optimizer), EBB_OK);
+  EXPECT_EQ(model.values("m.plain"), before);
+  EXPECT_EQ(model.moments("m.plain", 2), Floats(before.size(), 0.0F));
+  ASSERT_EQ(ebb_tally_read(model.device, tally, &seen), EBB_OK);
+  EXPECT_EQ(seen.failure, EBB_TALLY_GRADIENT);
+  EXPECT_EQ(seen.failed_batch, 2);
+  ebb_optimizer_destroy(optimizer);
+  ebb_tally_destroy(model.device, tally);
+}
+
+// Losses (), hits () and weights (B) of one batch in device memory.
+struct Batch {
+  EbbDevice *device;
+  void *memory = nullptr;
+  Batch(EbbDevice *device_, const Floats &values) : device(device_) {
+    EXPECT_EQ(ebb_device_alloc(device, values.size() * sizeof(float), "a batch", &memory), EBB_OK);
+    EXPECT_EQ(ebb_device_write(device, memory, values.data(), values.size() * sizeof(float)), EBB_OK);
+  }
+  Batch(const Batch &) = delete;
+  Batch &operator=(const Batch &) = delete;
+  ~Batch() { ebb_device_free(device, memory); }
+  const float *at(int i) const { return static_cast<const float *>(memory) + i; }
+};
+
+TEST_P(OptimizerOn, TallySumsBatchesAndNotesTheFirstBadLoss) {
+  Model model(GetParam());
+  EbbTally *tally = nullptr, seen = {};
+  ASSERT_EQ(ebb_tally_create(model.device, &tally), EBB_OK);
+  const Batch good(model.device, {0.5F, 2, 1, 1, 1, 0}), bad(model.device, {NAN, 1, 1, 1, 0, 0});
+  ASSERT_EQ(ebb_tally_add(model.device, tally, good.at(0), good.at(1), good.at(2), 4), EBB_OK);
+  ASSERT_EQ(ebb_tally_add(model.device, tally, good.at(0), nullptr, good.at(2), 4), EBB_OK);
+  ASSERT_EQ(ebb_tally_read(model.device, tally, &seen), EBB_OK);
+  EXPECT_EQ(seen.loss, 0.5 * 3 + 0.5 * 3);
+  EXPECT_EQ(seen.correct, 2);
+  EXPECT_EQ(seen.weight, 6);
+  EXPECT_EQ(seen.last_loss, 0.5);
+  EXPECT_EQ(seen.failure, EBB_TALLY_FINE);
+  for (const Batch *batch : {&bad, &good, &bad})
+    ASSERT_EQ(ebb_tally_add(model.device, tally, batch->at(0), batch->at(1), batch->at(2), 4), EBB_OK);
+  ASSERT_EQ(ebb_tally_read(model.device, tally, &seen), EBB_OK);
+  EXPECT_EQ(seen.failure, EBB_TALLY_LOSS);
+  EXPECT_EQ(seen.failed_batch, 2);
+  EXPECT_EQ(seen.batches, 5);
+  ebb_tally_destroy(model.device, tally);
 }
 
 TEST(AdamW, BadSettingsAreNamed) {
@@ -168,21 +264,22 @@ TEST(AdamW, BadSettingsAreNamed) {
       {{1, 0, 0.9, 0.999, 1e-8}, 0, 1, "update 0"},
       {{1, 0, 0.9, 0.999, 1e-8}, 1, NAN, "rate factor nan"},
   };
+  EXPECT_EQ(ebb_optimizer_set(model.optimizer, &kConfig, 1, 1, -1), EBB_INVALID);
   for (const auto &row : rows) {
-    EXPECT_EQ(ebb_adamw_step(model.params, &row.config, row.step, row.factor, 1), EBB_INVALID);
+    EXPECT_EQ(ebb_optimizer_set(model.optimizer, &row.config, row.step, row.factor, 0), EBB_INVALID);
     EXPECT_NE(std::string(ebb_error()).find(row.says), std::string::npos) << ebb_error();
   }
 }
 
-TEST(Gradients, NormIsTheEuclideanNorm) {
-  Model model;
+TEST_P(OptimizerOn, NormIsTheEuclideanNorm) {
+  Model model(GetParam());
   model.random_grads(4);
-  double sum = 0, norm = 0;
+  double sum = 0;
   for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"})
     for (float g : grad_of(model, name)) sum += double(g) * g;
-  ASSERT_EQ(ebb_grad_norm(model.params, &norm), EBB_OK);
-  EXPECT_NEAR(norm / std::sqrt(sum), 1, 1e-6);
-  EXPECT_EQ(ebb_grad_check(model.params, norm), EBB_OK);
+  model.update(kConfig, 1, 1);
+  EXPECT_NEAR(model.norm() / std::sqrt(sum), 1, 1e-6);
+  EXPECT_EQ(ebb_grad_check(model.params, model.norm()), EBB_OK);
 }
 
 TEST(Gradients, ClippingScalesDownOnly) {
@@ -191,24 +288,23 @@ TEST(Gradients, ClippingScalesDownOnly) {
   EXPECT_EQ(ebb_grad_clip_scale(4, 0), 1);
 }
 
-TEST(Gradients, NotFiniteNamesTheParameter) {
+TEST_P(OptimizerOn, NotFiniteNamesTheParameter) {
   for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    Model model;
+    Model model(GetParam());
     model.random_grads(4);
     Floats grad = grad_of(model, "m.own");
     grad[17] = grad[30] = bad;
     model.set_grad("m.own", grad);
-    double norm = 0;
-    ASSERT_EQ(ebb_grad_norm(model.params, &norm), EBB_OK);
-    EXPECT_EQ(ebb_grad_check(model.params, norm), EBB_NUMERIC);
+    model.update(kConfig, 1, 1);
+    EXPECT_EQ(ebb_grad_check(model.params, model.norm()), EBB_NUMERIC);
     const std::string sentence = ebb_error();
     EXPECT_NE(sentence.find("'m.own'"), std::string::npos) << sentence;
     EXPECT_NE(sentence.find("element 17 (2 of 37"), std::string::npos) << sentence;
   }
 }
 
-TEST(Average, MovesTowardsTheParameters) {
-  Model model(2);
+TEST_P(OptimizerOn, AverageMovesTowardsTheParameters) {
+  Model model(GetParam(), 2);
   float *average = nullptr;
   ASSERT_EQ(ebb_average_create(model.params, &average), EBB_OK);
   const Floats start = model.values("m.plain");
@@ -231,8 +327,8 @@ TEST(Average, MovesTowardsTheParameters) {
   ebb_device_free(model.device, average);
 }
 
-TEST(Average, WeightsOfAMeanGiveTheMean) {
-  Model model;
+TEST_P(OptimizerOn, WeightsOfAMeanGiveTheMean) {
+  Model model(GetParam());
   float *average = nullptr;
   ASSERT_EQ(ebb_average_create(model.params, &average), EBB_OK);
   const size_t size = model.values("m.own").size();
@@ -251,7 +347,8 @@ TEST(AdamW, NeedsPlacedParameters) {
   EbbParams *params = nullptr;
   ASSERT_EQ(ebb_device_open("cpu", 1, &device), EBB_OK);
   ASSERT_EQ(ebb_params_create(device, &params), EBB_OK);
-  EXPECT_EQ(ebb_adamw_step(params, &kConfig, 1, 1, 1), EBB_STATE);
+  EbbOptimizer *optimizer = nullptr;
+  EXPECT_EQ(ebb_optimizer_create(params, nullptr, &optimizer), EBB_STATE);
   ebb_params_destroy(params);
   ebb_device_close(device);
 }

@@ -26,10 +26,11 @@ inline void require(EbbStatus status) {
 class NodeRun {
 public:
   template <class Config>
-  NodeRun(const char *op, const Config &config, std::vector<NodeInput> inputs, int threads = 2)
+  NodeRun(const char *op, const Config &config, std::vector<NodeInput> inputs, int threads = 2,
+          const std::string &device = "cpu")
       : inputs_(std::move(inputs)) {
     try {
-      build(op, &config, sizeof config, threads);
+      build(op, &config, sizeof config, threads, device);
     } catch (...) {
       release();
       throw;
@@ -79,8 +80,8 @@ public:
   NodeInput &input(size_t i) { return inputs_[i]; }
 
 private:
-  void build(const char *op, const void *config, size_t config_size, int threads) {
-    require(ebb_device_open("cpu", threads, &device_));
+  void build(const char *op, const void *config, size_t config_size, int threads, const std::string &device) {
+    require(ebb_device_open(device.c_str(), threads, &device_));
     require(ebb_params_create(device_, &params_));
     require(ebb_graph_create(params_, nullptr, true, &graph_));
     for (const NodeInput &input : inputs_) {

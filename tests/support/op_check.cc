@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -276,6 +277,17 @@ void check_op(const OpCase &test, const std::string &device) {
   }
 }
 
-std::vector<std::string> devices() { return {"cpu"}; }
+std::vector<std::string> devices() {
+  const char *only = std::getenv("EBB_TEST_DEVICES");
+  std::vector<std::string> found;
+  for (const char *name : {"cpu", "cuda"}) {
+    if (only && !std::strstr(only, name)) continue;
+    EbbDevice *device = nullptr;
+    if (ebb_device_open(name, 1, &device) == EBB_OK) found.push_back(name);
+    ebb_device_close(device);
+  }
+  if (found.empty()) throw std::runtime_error("no device of EBB_TEST_DEVICES can be opened");
+  return found;
+}
 
 } // namespace ebb_test

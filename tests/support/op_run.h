@@ -44,9 +44,9 @@ public:
   // `status` holds what recording gave; the rest may be used only where it is EBB_OK.
   template <class Config>
   OpRun(const char *op, const Config &config, const std::vector<Tensor> &inputs, int outputs = 1,
-        int threads = 1, bool backward = true)
+        int threads = 1, bool backward = true, const std::string &device = "cpu")
       : tensors_(inputs), outputs_(size_t(outputs)) {
-    must(ebb_device_open("cpu", threads, &device_));
+    must(ebb_device_open(device.c_str(), threads, &device_));
     must(ebb_params_create(device_, &params_));
     must(ebb_graph_create(params_, nullptr, backward, &graph_));
     for (const Tensor &t : inputs) add_input(t, backward);
@@ -72,7 +72,8 @@ public:
       must(ebb_graph_write(graph_, inputs_[i],
                            tensors_[i].integers.empty() ? static_cast<const void *>(tensors_[i].floats.data())
                                                         : tensors_[i].integers.data()));
-    return ebb_graph_forward(graph_, &run);
+    EbbStatus started = ebb_graph_forward(graph_, &run);
+    return started == EBB_OK ? ebb_device_sync(device_) : started;
   }
   void backward(const Floats &cotangent) {
     must(ebb_params_zero_grad(params_));

@@ -76,7 +76,7 @@ struct EbbGraph {
   EbbWorkspace *workspace;
   bool own_workspace, backward, laid_out;
   EbbDtype activations;
-  uint64_t params_generation, workspace_generation;
+  uint64_t params_generation, workspace_generation, layouts;
   Value *value;
   int n_values, value_capacity;
   Node *node;

@@ -150,5 +150,6 @@ EbbStatus ebb_graph_layout(EbbGraph *graph) {
   graph->params_generation = ebb_params_generation(graph->params);
   graph->workspace_generation = graph->workspace->generation;
   graph->laid_out = true;
+  graph->layouts++;
   return EBB_OK;
 }

@@ -1,6 +1,7 @@
 /* Running a graph, and reading and writing its values. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/graph/graph_internal.h"
 
@@ -37,21 +38,42 @@ EbbStatus ebb_graph_write(EbbGraph *graph, EbbValue index, const void *host) {
   return value ? ebb_device_upload(graph->device, value->value, host, value_bytes(value)) : status;
 }
 
+/* The same for a value that may be read after a run. */
+static const Value *find_readable(EbbGraph *graph, EbbValue index, EbbStatus *status) {
+  const Value *value = find_value(graph, index, status);
+  if (!value || value->marked || value->producer < 0) return value;
+  *status =
+      ebb_fail(EBB_STATE, "value '%s' is not kept after a run; mark it with ebb_graph_output", value->name);
+  return NULL;
+}
+
 EbbStatus ebb_graph_read(EbbGraph *graph, EbbValue index, void *host) {
   EbbStatus status;
-  const Value *value = find_value(graph, index, &status);
-  if (!value) return status;
-  if (!value->marked && value->producer >= 0)
-    return ebb_fail(EBB_STATE, "value '%s' is not kept after a run; mark it with ebb_graph_output",
-                    value->name);
-  return ebb_device_read(graph->device, host, value->value, value_bytes(value));
+  const Value *value = find_readable(graph, index, &status);
+  return value ? ebb_device_read(graph->device, host, value->value, value_bytes(value)) : status;
 }
+
+EbbStatus ebb_graph_memory_of(EbbGraph *graph, EbbValue index, const void **memory) {
+  EbbStatus status;
+  const Value *value = find_readable(graph, index, &status);
+  *memory = value ? value->value : NULL;
+  return status;
+}
+
+uint64_t ebb_graph_layouts(const EbbGraph *graph) { return graph->layouts; }
 
 EbbStatus ebb_graph_write_grad(EbbGraph *graph, EbbValue index, const float *host) {
   EbbStatus status;
   size_t bytes;
   float *grad = find_grad(graph, index, &bytes, &status);
   return grad ? ebb_device_upload(graph->device, grad, host, bytes) : status;
+}
+
+EbbStatus ebb_graph_copy_grad(EbbGraph *graph, EbbValue index, const float *from) {
+  EbbStatus status;
+  size_t bytes;
+  float *grad = find_grad(graph, index, &bytes, &status);
+  return grad ? ebb_device_copy(graph->device, grad, from, bytes) : status;
 }
 
 EbbStatus ebb_graph_read_grad(EbbGraph *graph, EbbValue index, float *host) {
@@ -88,17 +110,32 @@ EbbStatus ebb_graph_backward(EbbGraph *graph, const EbbRun *run) {
   return EBB_OK;
 }
 
+/* Element i of what was read from a value of this type. */
+static float element(EbbDtype dtype, const void *host, int64_t i) {
+  float value;
+  if (dtype == EBB_F32) {
+    memcpy(&value, (const char *)host + 4 * i, sizeof value);
+    return value;
+  }
+  uint16_t upper; /* a bfloat16 is the upper half of a float32 */
+  memcpy(&upper, (const char *)host + 2 * i, sizeof upper);
+  const uint32_t bits = (uint32_t)upper << 16;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 static EbbStatus check_finite(EbbGraph *graph, const Node *node, const Value *value) {
   int64_t size = ebb_shape_size(&value->shape);
-  if (value->dtype != EBB_F32) return EBB_OK;
-  float *host = malloc((size_t)size * sizeof *host);
+  if (value->dtype == EBB_I32) return EBB_OK;
+  void *host = malloc(value_bytes(value));
   if (!host) return ebb_fail(EBB_MEMORY, "%s: no memory to look for NaN", node->where);
-  EbbStatus status = ebb_device_read(graph->device, host, value->value, (size_t)size * sizeof *host);
-  for (int64_t i = 0; status == EBB_OK && i < size; i++)
-    if (!isfinite(host[i]))
-      status =
-          ebb_fail(EBB_NUMERIC, "%s: output %d is %s at element %lld of %lld", node->where,
-                   value->output_slot, ebb_nonfinite_name((double)host[i]), (long long)i, (long long)size);
+  EbbStatus status = ebb_device_read(graph->device, host, value->value, value_bytes(value));
+  for (int64_t i = 0; status == EBB_OK && i < size; i++) {
+    const float x = element(value->dtype, host, i);
+    if (!isfinite(x))
+      status = ebb_fail(EBB_NUMERIC, "%s: output %d is %s at element %lld of %lld", node->where,
+                        value->output_slot, ebb_nonfinite_name((double)x), (long long)i, (long long)size);
+  }
   free(host);
   return status;
 }

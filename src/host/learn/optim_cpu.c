@@ -4,32 +4,41 @@
 
 enum { BLOCK = 16384, PARTIALS = 256 };
 
-static void adamw_block(const EbbOptimRange *range, const EbbAdamWRates *rates, int64_t at, int64_t n) {
-  float *restrict value = range->value + at, *restrict m = range->m + at, *restrict v = range->v + at;
-  const float *restrict grad = range->grad + at;
+static void update_block(const EbbUpdate *update, const EbbUpdateGroup *group, const EbbAdamWRates *rates,
+                         int64_t at, int64_t n) {
+  float *restrict value = update->value + at, *restrict m = update->m + at, *restrict v = update->v + at;
+  const float *restrict grad = update->grad + at;
   const EbbAdamWRates r = *rates;
   for (int64_t i = 0; i < n; i++) {
     float first = m[i], second = v[i];
     value[i] = ebb_adamw_update(&r, value[i], grad[i], &first, &second);
     m[i] = first, v[i] = second;
   }
-  if (range->constraint == EBB_NONNEGATIVE)
+  if (group->constraint == EBB_NONNEGATIVE)
     for (int64_t i = 0; i < n; i++) value[i] = value[i] < 0 ? 0 : value[i];
 }
 
-static EbbStatus adamw(EbbDevice *device, const EbbOptimRange *range, const EbbAdamWRates *rates) {
+static EbbStatus update_all(EbbDevice *device, const EbbUpdate *update) {
+  if (!ebb_tally_update(update->tally, *update->square_sum)) return EBB_OK;
+  const double scale = ebb_grad_clip_scale(update->tally->norm, *update->most_norm);
+  for (int g = 0; g < update->n_groups; g++) {
+    const EbbUpdateGroup *group = &update->groups[g];
+    EbbAdamWRates rates = group->rates;
+    rates.grad_scale = (float)scale;
 #pragma omp parallel for num_threads(ebb_device_threads(device))
-  for (int64_t at = range->begin; at < range->end; at += BLOCK)
-    adamw_block(range, rates, at, ebb_min64(BLOCK, range->end - at));
-  return EBB_OK;
+    for (int64_t at = group->begin; at < group->end; at += BLOCK)
+      update_block(update, group, &rates, at, ebb_min64(BLOCK, group->end - at));
+  }
+  return ebb_device_zero(device, update->grad, (size_t)update->size * sizeof *update->grad);
 }
 
-static EbbStatus square_sum(EbbDevice *device, const float *x, int64_t size, double *sum) {
-  double partial[PARTIALS] = {0};
+static EbbStatus square_sum(EbbDevice *device, const float *x, int64_t size, double *partial, double *sum) {
   const int64_t share = (size + PARTIALS - 1) / PARTIALS;
 #pragma omp parallel for num_threads(ebb_device_threads(device))
-  for (int64_t p = 0; p < PARTIALS; p++)
-    if (p * share < size) partial[p] = ebb_row_squares(x + p * share, 0, ebb_min64(share, size - p * share));
+  for (int64_t p = 0; p < PARTIALS; p++) {
+    const int64_t width = ebb_min64(share, size - p * share);
+    partial[p] = width > 0 ? ebb_row_squares(x + p * share, 0, width) : 0;
+  }
   *sum = 0;
   for (int p = 0; p < PARTIALS; p++) *sum += partial[p];
   return EBB_OK;
@@ -54,4 +63,13 @@ static EbbStatus swap(EbbDevice *device, float *a, float *b, int64_t size) {
   return EBB_OK;
 }
 
-const EbbOptimKernels ebb_optim_cpu = {adamw, square_sum, mix, swap};
+static EbbStatus tally(EbbDevice *device, EbbTally *tally_, const float *loss, const float *correct,
+                       const float *weights, int64_t B) {
+  (void)device;
+  double samples = 0;
+  for (int64_t b = 0; b < B; b++) samples += (double)weights[b];
+  ebb_tally_count(tally_, *loss, correct ? *correct : 0.0f, samples);
+  return EBB_OK;
+}
+
+const EbbOptimKernels ebb_optim_cpu = {square_sum, update_all, mix, swap, tally};

@@ -29,6 +29,7 @@ EbbStatus ebb_experiment_loader(const EbbExperiment *experiment, EbbSplit split,
 
 static EbbStatus record(EbbExperiment *experiment, Recorded *entry) {
   EBB_TRY(ebb_graph_create(experiment->params, experiment->workspace, entry->training, &entry->graph));
+  EBB_TRY(ebb_graph_store_activations(entry->graph, experiment->activations));
   return ebb_sequence_record(entry->graph, &experiment->model, entry->rows, entry->length, &entry->values);
 }
 
@@ -86,9 +87,10 @@ static EbbStatus build(EbbExperiment *experiment) {
   EbbGraph *graph = experiment->recorded[0].graph;
   EBB_TRY(ebb_graph_init_params(graph));
   EBB_TRY(ebb_graph_layout(graph));
-  return averages_create(&experiment->averages, experiment->params,
-                         ebb_config_number(experiment->config, "trainer.ema_decay"),
-                         !ebb_config_is_null(experiment->config, "trainer.swa_start_epoch"));
+  EBB_TRY(averages_create(&experiment->averages, experiment->params,
+                          ebb_config_number(experiment->config, "trainer.ema_decay"),
+                          !ebb_config_is_null(experiment->config, "trainer.swa_start_epoch")));
+  return stepper_create(&experiment->stepper, experiment->device, &experiment->averages);
 }
 
 static EbbStatus open_parts(EbbExperiment *experiment, const EbbConfig *config) {
@@ -116,8 +118,12 @@ EbbStatus ebb_experiment_create(const EbbConfig *config, EbbExperiment **out) {
 
 void ebb_experiment_destroy(EbbExperiment *experiment) {
   if (!experiment) return;
-  for (int i = 0; i < experiment->n_recorded; i++) ebb_graph_destroy(experiment->recorded[i].graph);
+  for (int i = 0; i < experiment->n_recorded; i++) {
+    stepper_forget(&experiment->stepper, &experiment->recorded[i]);
+    ebb_graph_destroy(experiment->recorded[i].graph);
+  }
   free(experiment->recorded);
+  stepper_release(&experiment->stepper);
   averages_release(&experiment->averages);
   ebb_workspace_destroy(experiment->workspace);
   ebb_params_destroy(experiment->params);

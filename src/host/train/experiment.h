@@ -4,14 +4,7 @@
 
 #include "ebb/train.h"
 #include "host/train/averages.h"
-
-/* One recorded graph: B samples of length L. */
-typedef struct Recorded {
-  int64_t rows, length;
-  bool training;
-  EbbGraph *graph;
-  EbbSequenceValues values;
-} Recorded;
+#include "host/train/step.h"
 
 struct EbbExperiment {
   EbbConfig *config;
@@ -20,21 +13,15 @@ struct EbbExperiment {
   EbbParams *params;
   EbbWorkspace *workspace;
   EbbSequence model;
+  EbbDtype activations;
   Averages averages;
+  Stepper stepper;
   Recorded *recorded;
   int n_recorded, capacity;
   uint64_t seed;
 };
 
-/* Sums over the samples of a pass. */
-typedef struct EbbTotals {
-  double loss, correct, weight;
-  double last_loss; /* of the latest batch */
-} EbbTotals;
-
-/* Adds a batch after its forward pass: reads its loss and hits, and so waits for it. */
-EbbStatus ebb_totals_add(EbbTotals *totals, Recorded *recorded, int64_t n_valid);
-EbbScores ebb_totals_scores(const EbbTotals *totals, EbbLoss kind);
+EbbScores ebb_tally_scores(const EbbTally *tally, EbbLoss kind);
 
 /* The graph for a batch shape, recorded at its first use. */
 EbbStatus ebb_experiment_graph(EbbExperiment *experiment, int64_t rows, int64_t length, bool training,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ebb/file.h"
 #include "ebb/metrics.h"
@@ -12,6 +13,7 @@
 #include "host/train/experiment.h"
 
 enum { PATH_BYTES = 4096 };
+static const double LOOK_SECONDS = 0.2;
 
 /* In the order of train.monitor's choices; auto is accuracy for classes, otherwise the loss. */
 typedef enum Monitor { MONITOR_AUTO, MONITOR_ACCURACY, MONITOR_LOSS, MONITOR_RMSE } Monitor;
@@ -25,7 +27,8 @@ typedef struct Training {
   EbbMetricsLog *log;
   char *config_yaml;
   EbbTrainState state;
-  EbbTotals epoch; /* of the running epoch */
+  EbbTally tally; /* of the running epoch, as last read from the device */
+  double looked;  /* when that was, in seconds */
   EbbAdamW adamw;
   EbbSchedule schedule;
   EbbPlateau plateau;
@@ -49,11 +52,12 @@ static void path_in(const Training *t, const char *name, char path[PATH_BYTES]) 
   snprintf(path, PATH_BYTES, "%s/%s", t->folder, name);
 }
 
+/* After a look that found everything finite. */
 static EbbStatus save(Training *t, const char *name) {
   char path[PATH_BYTES];
   path_in(t, name, path);
   EbbTrainState *s = &t->state;
-  s->epoch_loss = t->epoch.loss, s->epoch_correct = t->epoch.correct, s->epoch_weight = t->epoch.weight;
+  s->epoch_loss = t->tally.loss, s->epoch_correct = t->tally.correct, s->epoch_weight = t->tally.weight;
   s->plateau_best = t->plateau.best, s->plateau_factor = t->plateau.factor,
   s->plateau_bad_epochs = t->plateau.bad_epochs;
   EbbAverage averages[EBB_MOST_AVERAGES];
@@ -75,7 +79,8 @@ static EbbStatus restore(Training *t) {
                     "%s was trained with train.seed=%llu, not %llu; resume with the run's own configuration",
                     path, (unsigned long long)s->seed, (unsigned long long)t->experiment->seed);
   ebb_params_bump(t->experiment->params);
-  t->epoch = (EbbTotals){.loss = s->epoch_loss, .correct = s->epoch_correct, .weight = s->epoch_weight};
+  t->tally = (EbbTally){
+      .loss = s->epoch_loss, .correct = s->epoch_correct, .weight = s->epoch_weight, .batches = s->batch};
   t->plateau =
       (EbbPlateau){.best = s->plateau_best, .factor = s->plateau_factor, .bad_epochs = s->plateau_bad_epochs};
   t->experiment->averages.swa_count = s->averaged;
@@ -83,40 +88,6 @@ static EbbStatus restore(Training *t) {
 }
 
 /* ---- one step ---- */
-
-/* Repeats the forward pass node by node to name the node that made the first NaN or infinity. */
-static EbbStatus explain_loss(Training *t, Recorded *recorded, const EbbRun *run, double loss) {
-  EbbStatus found = ebb_graph_find_nonfinite(recorded->graph, run);
-  char where[1024];
-  snprintf(where, sizeof where, "%s", found == EBB_OK ? "no node in a repeated forward pass" : ebb_error());
-  return ebb_fail(EBB_NUMERIC,
-                  "the loss is %s at step %lld (epoch %lld, batch %lld); first: %s. The last checkpoint is "
-                  "kept; try a smaller learning rate or trainer.gradient_clip_val",
-                  ebb_nonfinite_name(loss), (long long)t->state.step, (long long)t->state.epoch,
-                  (long long)t->state.batch, where);
-}
-
-static EbbStatus explain_gradient(const Training *t) {
-  char found[1024];
-  snprintf(found, sizeof found, "%s", ebb_error());
-  return ebb_fail(EBB_NUMERIC,
-                  "at step %lld (epoch %lld, batch %lld): %s. The last checkpoint is kept; try a smaller "
-                  "learning rate or trainer.gradient_clip_val",
-                  (long long)t->state.step, (long long)t->state.epoch, (long long)t->state.batch, found);
-}
-
-static EbbStatus update(Training *t) {
-  EbbParams *params = t->experiment->params;
-  double norm = 0;
-  EBB_TRY(ebb_grad_norm(params, &norm));
-  EbbStatus finite = ebb_grad_check(params, norm);
-  if (finite != EBB_OK) return explain_gradient(t);
-  double factor = ebb_schedule_factor(&t->schedule, t->state.step, t->state.epoch, &t->plateau);
-  EBB_TRY(ebb_adamw_step(params, &t->adamw, t->state.step + 1, factor, ebb_grad_clip_scale(norm, t->clip)));
-  EBB_TRY(ebb_params_zero_grad(params));
-  t->state.step++;
-  return averages_after_step(&t->experiment->averages);
-}
 
 /* Whether the micro-batch at `batch` completes an optimiser step: the last ones of an epoch may be fewer. */
 static bool completes_step(const Training *t, int64_t batch) {
@@ -128,24 +99,107 @@ static int64_t batches_in_step(const Training *t, int64_t batch) {
   return first + t->accumulate <= t->batches ? t->accumulate : t->batches - first;
 }
 
-static EbbStatus micro_step(Training *t) {
-  EbbExperiment *e = t->experiment;
+static EbbRun run_of(const Training *t, int64_t batch) {
+  return (EbbRun){.device = t->experiment->device,
+                  .training = true,
+                  .seed = t->experiment->seed,
+                  .step = (uint64_t)(t->state.epoch * t->batches + batch)};
+}
+
+/* Brings a batch of this epoch to its graph. */
+static EbbStatus feed(Training *t, int64_t index, Recorded **recorded) {
   const EbbBatch *batch = NULL;
+  EBB_TRY(ebb_loader_batch(t->loader, t->state.epoch, index, &batch));
+  EBB_TRY(ebb_experiment_graph(t->experiment, batch->rows, batch->length, true, recorded));
+  return ebb_experiment_feed(*recorded, batch);
+}
+
+static EbbStatus set_rates(Training *t) {
+  const double factor = ebb_schedule_factor(&t->schedule, t->state.step, t->state.epoch, &t->plateau);
+  return ebb_optimizer_set(t->experiment->stepper.optimizer, &t->adamw, t->state.step + 1, factor, t->clip);
+}
+
+static EbbStatus micro_step(Training *t, bool completes) {
+  Stepper *stepper = &t->experiment->stepper;
   Recorded *recorded = NULL;
-  EBB_TRY(ebb_loader_batch(t->loader, t->state.epoch, t->state.batch, &batch));
-  EBB_TRY(ebb_experiment_graph(e, batch->rows, batch->length, true, &recorded));
-  EBB_TRY(ebb_experiment_feed(recorded, batch));
-  EbbRun run = {.device = e->device,
-                .training = true,
-                .seed = e->seed,
-                .step = (uint64_t)(t->state.epoch * t->batches + t->state.batch)};
-  EBB_TRY(ebb_graph_forward(recorded->graph, &run));
-  EBB_TRY(ebb_totals_add(&t->epoch, recorded, batch->n_valid));
-  if (!isfinite(t->epoch.last_loss)) return explain_loss(t, recorded, &run, t->epoch.last_loss);
-  const float seed_gradient = 1.0F / (float)batches_in_step(t, t->state.batch);
-  EBB_TRY(ebb_graph_write_grad(recorded->graph, recorded->values.loss, &seed_gradient));
-  EBB_TRY(ebb_graph_backward(recorded->graph, &run));
-  return completes_step(t, t->state.batch) ? update(t) : EBB_OK;
+  EBB_TRY(feed(t, t->state.batch, &recorded));
+  EBB_TRY(stepper_set_loss_gradient(stepper, 1.0F / (float)batches_in_step(t, t->state.batch)));
+  if (completes) EBB_TRY(set_rates(t));
+  const EbbRun run = run_of(t, t->state.batch);
+  EBB_TRY(stepper_run(stepper, recorded, &run, completes ? STEP_ENDS_WITH_UPDATE : STEP_ENDS_WITHOUT_UPDATE));
+  t->state.batch++;
+  if (completes) t->state.step++;
+  return EBB_OK;
+}
+
+/* ---- losses and gradients that are not finite ---- */
+
+/* Optimiser steps done before a batch of this epoch. */
+static int64_t steps_before(const Training *t, int64_t batch) {
+  return t->state.step - t->state.batch / t->accumulate + batch / t->accumulate -
+         (t->state.batch == t->batches && t->batches % t->accumulate ? 1 : 0);
+}
+
+/* Repeats the forward pass node by node to name the node that made the first NaN or infinity. */
+static EbbStatus explain_loss(const Training *t, Recorded *recorded, const EbbRun *run, int64_t batch) {
+  float loss = 0;
+  EBB_TRY(ebb_graph_forward(recorded->graph, run));
+  EBB_TRY(ebb_graph_read(recorded->graph, recorded->values.loss, &loss));
+  EbbStatus found = ebb_graph_find_nonfinite(recorded->graph, run);
+  char where[1024];
+  snprintf(where, sizeof where, "%s", found == EBB_OK ? "no node in a repeated forward pass" : ebb_error());
+  return ebb_fail(EBB_NUMERIC,
+                  "the loss is %s at step %lld (epoch %lld, batch %lld); first: %s. The last checkpoint is "
+                  "kept; try a smaller learning rate or trainer.gradient_clip_val",
+                  ebb_nonfinite_name((double)loss), (long long)steps_before(t, batch),
+                  (long long)t->state.epoch, (long long)batch, where);
+}
+
+/* Repeats the batch to name the parameter whose gradient is not finite. */
+static EbbStatus explain_gradient(const Training *t, Recorded *recorded, const EbbRun *run, int64_t batch) {
+  EbbParams *params = t->experiment->params;
+  EBB_TRY(ebb_params_zero_grad(params));
+  EBB_TRY(ebb_graph_forward(recorded->graph, run));
+  EBB_TRY(ebb_graph_copy_grad(recorded->graph, recorded->values.loss, t->experiment->stepper.loss_gradient));
+  EBB_TRY(ebb_graph_backward(recorded->graph, run));
+  const EbbStatus found = ebb_grad_check(params, INFINITY);
+  char where[1024];
+  snprintf(where, sizeof where, "%s", found == EBB_OK ? "the gradients are not finite" : ebb_error());
+  return ebb_fail(EBB_NUMERIC,
+                  "at step %lld (epoch %lld, batch %lld): %s. The last checkpoint is kept; try a smaller "
+                  "learning rate or trainer.gradient_clip_val",
+                  (long long)steps_before(t, batch), (long long)t->state.epoch, (long long)batch, where);
+}
+
+static EbbStatus explain_failure(Training *t) {
+  const int64_t batch = t->tally.failed_batch;
+  const EbbRun run = run_of(t, batch);
+  Recorded *recorded = NULL;
+  EBB_TRY(feed(t, batch, &recorded));
+  return (t->tally.failure == EBB_TALLY_LOSS ? explain_loss : explain_gradient)(t, recorded, &run, batch);
+}
+
+static double seconds(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Reads what the epoch has come to; a GPU finishes its work first. */
+static EbbStatus look(Training *t) {
+  EBB_TRY(ebb_tally_read(t->experiment->device, t->experiment->stepper.tally, &t->tally));
+  t->looked = seconds();
+  return t->tally.failure == EBB_TALLY_FINE ? EBB_OK : explain_failure(t);
+}
+
+/* Whether to look after a batch although nothing asks for it: always where that costs nothing, and now and
+   then for the progress bar. */
+static bool look_anyway(const Training *t) {
+  return !ebb_device_records(t->experiment->device) || seconds() - t->looked > LOOK_SECONDS;
+}
+
+static EbbStatus start_tally(Training *t) {
+  return ebb_tally_write(t->experiment->device, t->experiment->stepper.tally, &t->tally);
 }
 
 /* ---- reporting ---- */
@@ -156,15 +210,16 @@ static const char *short_score_name(const Training *t) { return t->classes ? "ac
 static void tell_batch(const Training *t) {
   if (!t->watcher->batch) return;
   char label[64], note[96];
-  EbbScores scores = ebb_totals_scores(&t->epoch, t->experiment->model.loss);
+  EbbScores scores = ebb_tally_scores(&t->tally, t->experiment->model.loss);
   snprintf(label, sizeof label, "epoch %lld/%lld", (long long)t->state.epoch + 1, (long long)t->max_epochs);
   snprintf(note, sizeof note, "loss %.4f  %s %.4f", scores.loss, short_score_name(t), scores.score);
   t->watcher->batch(t->watcher->context, label, t->state.batch, t->batches, note);
 }
 
 static EbbStatus log_step(Training *t) {
+  EBB_TRY(look(t));
   double lr = t->adamw.lr * ebb_schedule_factor(&t->schedule, t->state.step - 1, t->state.epoch, &t->plateau);
-  const EbbMetric metrics[] = {{"train/batch_loss", t->epoch.last_loss}, {"train/lr", lr}};
+  const EbbMetric metrics[] = {{"train/batch_loss", t->tally.last_loss}, {"train/lr", lr}};
   return ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2);
 }
 
@@ -174,10 +229,12 @@ static EbbStatus after_update(Training *t) {
   bool last_of_epoch = t->state.batch == t->batches;
   if (t->state.step % t->log_every == 0) EBB_TRY(log_step(t));
   if (last_of_epoch || !t->checkpoint_every || t->state.step % t->checkpoint_every) return EBB_OK;
+  EBB_TRY(look(t));
   return save(t, "last.safetensors");
 }
 
 static EbbStatus stop_early(Training *t) {
+  EBB_TRY(look(t));
   EBB_TRY(save(t, "last.safetensors"));
   return ebb_fail(EBB_INTERRUPTED,
                   "stopped at step %lld; %s/last.safetensors is written: continue with --resume %s",
@@ -187,8 +244,8 @@ static EbbStatus stop_early(Training *t) {
 static EbbStatus run_epoch(Training *t) {
   while (t->state.batch < t->batches) {
     bool completes = completes_step(t, t->state.batch);
-    EBB_TRY(micro_step(t));
-    t->state.batch++;
+    EBB_TRY(micro_step(t, completes));
+    if (look_anyway(t)) EBB_TRY(look(t));
     tell_batch(t);
     if (!completes) continue;
     EBB_TRY(after_update(t));
@@ -230,13 +287,14 @@ static EbbStatus close_epoch(Training *t) {
   if (t->state.batch < t->batches) return EBB_OK;
   if (t->swa_start >= 0 && t->state.epoch >= t->swa_start)
     EBB_TRY(averages_after_epoch(&t->experiment->averages));
-  t->epoch = (EbbTotals){0};
+  t->tally = (EbbTally){0};
   t->state.epoch++, t->state.batch = 0;
-  return EBB_OK;
+  return start_tally(t);
 }
 
 static EbbStatus end_epoch(Training *t) {
-  EbbScores train = ebb_totals_scores(&t->epoch, t->experiment->model.loss);
+  EBB_TRY(look(t));
+  EbbScores train = ebb_tally_scores(&t->tally, t->experiment->model.loss);
   char line[256], score[32];
   int digits = snprintf(NULL, 0, "%lld", (long long)t->max_epochs);
   snprintf(line, sizeof line, "epoch %*lld/%lld   train loss %.4f %s %.4f", digits,
@@ -349,6 +407,8 @@ static EbbStatus begin(Training *t, bool resume) {
   if (resume) EBB_TRY(restore(t));
   EBB_TRY(write_config(t));
   EBB_TRY(ebb_params_zero_grad(t->experiment->params));
+  EBB_TRY(stepper_begin_training(&t->experiment->stepper, t->experiment->params));
+  EBB_TRY(start_tally(t));
   return ebb_metrics_open(t->folder, resume ? t->state.step : -1, &t->log);
 }
 

@@ -92,6 +92,7 @@ typedef struct Run {
   EbbSequence model;
   EbbGraph *train, *eval;
   EbbSequenceValues v, ve;
+  EbbOptimizer *optimizer;
   EbbAdamW adamw;
   EbbSchedule schedule;
   const EbbStoredTensor *x, *t, *lengths;
@@ -189,7 +190,8 @@ static EbbStatus one_step(Case *c, Run *run, int64_t step, float *loss) {
   snprintf(prefix, sizeof prefix, "expect.grad.%lld.", (long long)step);
   EBB_TRY(case_compare_params(c, prefix, "grad", true));
   double factor = ebb_schedule_factor(&run->schedule, step, 0, NULL);
-  EBB_TRY(ebb_adamw_step(c->params, &run->adamw, step + 1, factor, 1.0));
+  EBB_TRY(ebb_optimizer_set(run->optimizer, &run->adamw, step + 1, factor, 0));
+  EBB_TRY(ebb_optimizer_update(run->optimizer));
   snprintf(prefix, sizeof prefix, "expect.param.%lld.", (long long)step + 1);
   EBB_TRY(case_compare_params(c, prefix, "param", false));
   snprintf(prefix, sizeof prefix, "expect.buffer.%lld.", (long long)step + 1);
@@ -250,6 +252,7 @@ static EbbStatus prepare(Case *c, Run *run) {
   EBB_TRY(case_load_params(c, "state.", ""));
   EBB_TRY(case_require_params(c));
   EBB_TRY(case_set_kernel_length(c));
+  EBB_TRY(ebb_optimizer_create(c->params, NULL, &run->optimizer));
   return check_groups(c, run);
 }
 
@@ -260,6 +263,7 @@ EbbStatus verify_training(Case *c) {
   if (status == EBB_OK)
     status = losses ? all_steps(c, &run, losses) : ebb_fail(EBB_MEMORY, "no memory for %s", c->path);
   free(losses);
+  ebb_optimizer_destroy(run.optimizer);
   ebb_graph_destroy(run.train);
   ebb_graph_destroy(run.eval);
   return status;
