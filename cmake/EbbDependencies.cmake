@@ -16,5 +16,5 @@ target_link_libraries(ebb_dependencies INTERFACE OpenMP::OpenMP_C Threads::Threa
 if(EBB_CUDA_MODE STREQUAL ON)
   target_link_libraries(ebb_dependencies INTERFACE CUDA::cudart_static CUDA::cublas CUDA::cufft)
 elseif(EBB_CUDA_MODE STREQUAL EMULATED)
-  target_link_libraries(ebb_dependencies INTERFACE ebb_emulator)
+  target_link_libraries(ebb_dependencies INTERFACE $<BUILD_INTERFACE:ebb_emulator>)
 endif()

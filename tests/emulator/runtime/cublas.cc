@@ -23,10 +23,14 @@ struct Matrix {
   long long rows, columns, leading, stride; /* as stored */
 };
 
+/* What float32 operands are rounded to before they are multiplied. */
+enum class Rounding { none, tf32, bf16 };
+
 struct Product {
   Matrix a, b, c;
   int m, n, k, batch;
-  bool tf32, scalars_on_device;
+  Rounding rounding;
+  bool scalars_on_device;
   float alpha, beta;
   const float *device_alpha, *device_beta;
 };
@@ -55,8 +59,13 @@ float tf32_of(float x) {
   return x;
 }
 
+float rounded(float x, Rounding rounding) {
+  if (rounding == Rounding::tf32) return tf32_of(x);
+  return rounding == Rounding::bf16 ? ebb_emulator_bf16_value(ebb_emulator_bf16_bits(x)) : x;
+}
+
 /* One matrix of the batch as float32 without gaps between its columns, as the product sees it. */
-std::vector<float> values_of(const Matrix &matrix, int index, bool tf32) {
+std::vector<float> values_of(const Matrix &matrix, int index, Rounding rounding) {
   std::vector<float> values((size_t)(matrix.rows * matrix.columns));
   for (long long j = 0; j < matrix.columns; j++) {
     long long at = index * matrix.stride + j * matrix.leading;
@@ -64,7 +73,7 @@ std::vector<float> values_of(const Matrix &matrix, int index, bool tf32) {
       float x = matrix.type == CUDA_R_32F
                     ? static_cast<const float *>(matrix.data)[at + i]
                     : ebb_emulator_bf16_value(static_cast<const uint16_t *>(matrix.data)[at + i]);
-      values[(size_t)(j * matrix.rows + i)] = tf32 ? tf32_of(x) : x;
+      values[(size_t)(j * matrix.rows + i)] = rounded(x, rounding);
     }
   }
   return values;
@@ -95,9 +104,9 @@ void multiply_in_place(const Product &p, float alpha, float beta, int i) {
 
 /* Through float32 copies of the operands. */
 void multiply_converted(const Product &p, float alpha, float beta, int i) {
-  std::vector<float> a = values_of(p.a, i, p.tf32), b = values_of(p.b, i, p.tf32);
+  std::vector<float> a = values_of(p.a, i, p.rounding), b = values_of(p.b, i, p.rounding);
   std::vector<float> c =
-      beta != 0.0f ? values_of(p.c, i, false) : std::vector<float>((size_t)(p.c.rows * p.c.columns));
+      beta != 0.0f ? values_of(p.c, i, Rounding::none) : std::vector<float>((size_t)(p.c.rows * p.c.columns));
   cblas_sgemm(CblasColMajor, transpose_of(p.a.op), transpose_of(p.b.op), p.m, p.n, p.k, alpha, a.data(),
               (int)p.a.rows, b.data(), (int)p.b.rows, beta, c.data(), p.m);
   store(p.c, i, c);
@@ -115,7 +124,8 @@ void run(const Product &p) {
   float alpha = p.scalars_on_device ? *p.device_alpha : p.alpha;
   float beta = p.scalars_on_device ? *p.device_beta : p.beta;
   if (!check_operands(p, beta)) return;
-  bool plain = !p.tf32 && p.a.type == CUDA_R_32F && p.b.type == CUDA_R_32F && p.c.type == CUDA_R_32F;
+  bool plain = p.rounding == Rounding::none && p.a.type == CUDA_R_32F && p.b.type == CUDA_R_32F &&
+               p.c.type == CUDA_R_32F;
   for (int i = 0; i < p.batch; i++) {
     if (plain)
       multiply_in_place(p, alpha, beta, i);
@@ -135,7 +145,7 @@ bool is_type(cudaDataType_t type) { return type == CUDA_R_32F || type == CUDA_R_
 
 bool is_compute(cublasComputeType_t compute) {
   return compute == CUBLAS_COMPUTE_32F || compute == CUBLAS_COMPUTE_32F_PEDANTIC ||
-         compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+         compute == CUBLAS_COMPUTE_32F_FAST_TF32 || compute == CUBLAS_COMPUTE_32F_FAST_16BF;
 }
 
 /* cuBLAS reads leading dimensions of at least one row, and several results must not overlap. */
@@ -149,6 +159,12 @@ cublasStatus_t check_arguments(const Product &p, cublasComputeType_t compute) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+Rounding rounding_of(const cublasContext &handle, cudaDataType_t type, cublasComputeType_t compute) {
+  if (type != CUDA_R_32F || compute == CUBLAS_COMPUTE_32F_PEDANTIC) return Rounding::none;
+  if (compute == CUBLAS_COMPUTE_32F_FAST_16BF) return Rounding::bf16;
+  return compute == CUBLAS_COMPUTE_32F_FAST_TF32 || handle.tf32 ? Rounding::tf32 : Rounding::none;
+}
+
 cublasStatus_t queue(cublasHandle_t handle, Product p, const void *alpha, const void *beta,
                      cublasComputeType_t compute) {
   Guard guard(device_mutex());
@@ -156,8 +172,7 @@ cublasStatus_t queue(cublasHandle_t handle, Product p, const void *alpha, const 
   if (alpha == nullptr || beta == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   cublasStatus_t status = check_arguments(p, compute);
   if (status != CUBLAS_STATUS_SUCCESS || p.m == 0 || p.n == 0 || p.batch == 0) return status;
-  p.tf32 = p.a.type == CUDA_R_32F && compute != CUBLAS_COMPUTE_32F_PEDANTIC &&
-           (compute == CUBLAS_COMPUTE_32F_FAST_TF32 || handle->tf32);
+  p.rounding = rounding_of(*handle, p.a.type, compute);
   p.scalars_on_device = handle->pointers_on_device;
   p.device_alpha = static_cast<const float *>(alpha);
   p.device_beta = static_cast<const float *>(beta);
