@@ -13,7 +13,7 @@ build_packages=(
 )
 test_packages=(
   clang clang-tidy clang-format libomp-dev
-  libgtest-dev libbenchmark-dev
+  libgtest-dev libbenchmark-dev libboost-context-dev
 )
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" = "ii " ]; }
