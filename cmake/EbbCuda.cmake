@@ -29,20 +29,27 @@ set(EBB_KERNELS_DIR ${CMAKE_CURRENT_SOURCE_DIR}/src/kernels)
 file(GLOB EBB_KERNEL_SOURCES CONFIGURE_DEPENDS ${EBB_KERNELS_DIR}/*.cu)
 file(GLOB EBB_CUDA_HOST_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/host/device/cuda_*.c)
 
+# ebb_kernel_sources(TARGET FILE...): CUDA sources of a target, for nvcc or for the emulated device.
+function(ebb_kernel_sources target)
+  target_sources(${target} PRIVATE ${ARGN})
+  if(EBB_CUDA_MODE STREQUAL ON)
+    target_compile_options(${target} PRIVATE
+      "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;-lineinfo;-Xcompiler=-Wall>")
+    set_property(TARGET ${target} PROPERTY CUDA_STANDARD 17)
+  else()
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;${EBB_EMULATOR_CU_FLAGS}")
+  endif()
+endfunction()
+
 # ebb_use_cuda(TARGET): adds the backend to the library.
 function(ebb_use_cuda target)
   if(EBB_CUDA_MODE STREQUAL OFF)
     return()
   endif()
-  target_sources(${target} PRIVATE ${EBB_KERNEL_SOURCES} ${EBB_CUDA_HOST_SOURCES})
+  ebb_kernel_sources(${target} ${EBB_KERNEL_SOURCES})
+  target_sources(${target} PRIVATE ${EBB_CUDA_HOST_SOURCES})
   target_compile_definitions(${target} PUBLIC $<BUILD_INTERFACE:EBB_WITH_CUDA=1>)
-  if(EBB_CUDA_MODE STREQUAL ON)
-    target_compile_options(${target} PRIVATE
-      "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;-lineinfo;-Xcompiler=-Wall;-Xptxas=-v>")
-    set_property(TARGET ${target} PROPERTY CUDA_STANDARD 17)
-  else()
-    set_source_files_properties(${EBB_KERNEL_SOURCES} PROPERTIES LANGUAGE CXX
-      COMPILE_OPTIONS "-x;c++;${EBB_EMULATOR_CU_FLAGS}")
+  if(EBB_CUDA_MODE STREQUAL EMULATED)
     target_compile_definitions(${target} PUBLIC $<BUILD_INTERFACE:EBB_CUDA_EMULATED=1>)
   endif()
 endfunction()
