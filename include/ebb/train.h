@@ -17,6 +17,11 @@ extern "C" {
 /* A model with its data, parameters and graphs, ready to train or to evaluate. */
 typedef struct EbbExperiment EbbExperiment;
 
+/* How a configuration's device computes: sets its precision from trainer.matmul, and gives the type of
+   activations from trainer.activations. Errors: UNSUPPORTED for bfloat16 activations on the CPU. */
+EbbStatus ebb_numbers_from_config(const EbbConfig *config, EbbDevice *device,
+                                  EbbDtype *activations) EBB_MUST_CHECK;
+
 /* Loads data, builds the model, draws parameters. Lifetime: config is copied. Errors: those of every part. */
 EbbStatus ebb_experiment_create(const EbbConfig *config, EbbExperiment **out) EBB_MUST_CHECK;
 void ebb_experiment_destroy(EbbExperiment *experiment);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ebb/model.h"
+#include "ebb/train.h"
 #include "info.h"
 #include "published_data.h"
 #include "terminal.h"
@@ -113,8 +114,11 @@ static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *grap
 
 static EbbStatus with_params(const EbbConfig *config, EbbParams *params) {
   EbbGraph *graph = NULL;
+  EbbDtype activations;
+  EBB_TRY(ebb_numbers_from_config(config, ebb_params_device(params), &activations));
   EBB_TRY(ebb_graph_create(params, NULL, true, &graph));
-  EbbStatus status = plan(config, params, graph);
+  EbbStatus status = ebb_graph_store_activations(graph, activations);
+  if (status == EBB_OK) status = plan(config, params, graph);
   ebb_graph_destroy(graph);
   return status;
 }

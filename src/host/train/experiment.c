@@ -93,12 +93,21 @@ static EbbStatus build(EbbExperiment *experiment) {
   return stepper_create(&experiment->stepper, experiment->device, &experiment->averages);
 }
 
+EbbStatus ebb_numbers_from_config(const EbbConfig *config, EbbDevice *device, EbbDtype *activations) {
+  static const EbbDtype types[] = {EBB_F32, EBB_BF16}; /* in the order of the choices, as EbbPrecision is */
+  ebb_device_set_precision(device, (EbbPrecision)ebb_config_choice(config, "trainer.matmul"));
+  *activations = types[ebb_config_choice(config, "trainer.activations")];
+  if (*activations == EBB_F32 || ebb_device_backend(device) != EBB_CPU) return EBB_OK;
+  return ebb_fail(EBB_UNSUPPORTED, "trainer.activations=bf16 needs a GPU; the CPU stores float32");
+}
+
 static EbbStatus open_parts(EbbExperiment *experiment, const EbbConfig *config) {
   EBB_TRY(ebb_config_copy(config, &experiment->config));
   config = experiment->config;
   experiment->seed = (uint64_t)ebb_config_integer(config, "train.seed");
   EBB_TRY(ebb_device_open(ebb_config_string(config, "device"), (int)ebb_config_integer(config, "threads"),
                           &experiment->device));
+  EBB_TRY(ebb_numbers_from_config(config, experiment->device, &experiment->activations));
   EBB_TRY(ebb_dataset_load(config, &experiment->dataset));
   EBB_TRY(ebb_sequence_from_config(config, experiment->dataset, &experiment->model));
   return build(experiment);
