@@ -6,14 +6,14 @@
 
 #include <stddef.h>
 
-/* Checks an atomic access of the running thread at `pointer`. */
-extern "C" void ebb_emulator_atomic_access(const void *pointer, size_t bytes);
+/* Checks an atomic access of the running thread at `pointer`, made by the code that returns to `code`. */
+extern "C" void ebb_emulator_atomic_access(const void *pointer, size_t bytes, const void *code);
 
 #define EBB_EMULATOR_UNSEEN __attribute__((noinline, no_sanitize_thread, unused))
 
 #define EBB_EMULATOR_ATOMIC(name, type, operand, expression)                                                 \
   EBB_EMULATOR_UNSEEN static type name(type *address, operand value) {                                       \
-    ebb_emulator_atomic_access(address, sizeof *address);                                                    \
+    ebb_emulator_atomic_access(address, sizeof *address, __builtin_return_address(0));                       \
     type old = *address;                                                                                     \
     *address = (expression);                                                                                 \
     return old;                                                                                              \
@@ -28,7 +28,7 @@ extern "C" void ebb_emulator_atomic_access(const void *pointer, size_t bytes);
   EBB_EMULATOR_ATOMIC(atomicAnd, type, type, old &value)                                                     \
   EBB_EMULATOR_ATOMIC(atomicXor, type, type, old ^ value)                                                    \
   EBB_EMULATOR_UNSEEN static type atomicCAS(type *address, type compare, type value) {                       \
-    ebb_emulator_atomic_access(address, sizeof *address);                                                    \
+    ebb_emulator_atomic_access(address, sizeof *address, __builtin_return_address(0));                       \
     type old = *address;                                                                                     \
     *address = old == compare ? value : old;                                                                 \
     return old;                                                                                              \

@@ -35,18 +35,19 @@ struct Warp {
   uint32_t clock;          /* of the checker: when its threads last met */
 };
 
-/* Shared memory: `low_guard` bytes below and above the payload belong to no one. */
+struct Words; /* what the checker knows of some memory */
+
 struct Shared {
   char *payload;
   size_t bytes;
-  uint8_t *states; /* of the checker, one for each word from payload - guard on */
-  struct Cell *cells;
+  Words *words;
 };
 
 struct Block {
   uint3 index;
   uint32_t number; /* in the grid */
   uint32_t clock;  /* of the checker: when its threads last met */
+  uint32_t start;  /* and when it started */
   int threads, ended, arrived, held;
   Shared shared;
   Warp warps[max_warps];
@@ -77,19 +78,25 @@ bool on_some_stack(uintptr_t address);
 /* "kernel 'k', block (0,0,0), thread (1,0,0)" */
 std::string thread_text(const Thread &thread);
 std::string running_kernel();
+std::string index_text(const uint3 &index);
+/* The indices of the block with that number in the grid, of the thread with that rank in its block. */
+uint3 block_index(uint32_t number);
+uint3 thread_index(int rank);
 
-/* Ends the launch from inside a thread: never returns. `describe` makes the sentence, outside of the thread.
- */
+/* What ended a launch. `kind`, `bytes` and the rest are for `describe`, which makes the sentence after the
+   threads have been stopped. */
 struct Fault {
   cudaError_t error;
   std::string (*describe)(const Fault &fault);
   const Thread *thread;
-  const void *address, *code;
-  size_t bytes;
   int kind;
+  size_t bytes;
+  bool write, other_write;
+  const void *address, *code; /* of an access */
   uint32_t other_block;
-  int other_thread; /* -1: none */
+  int other_thread; /* rank; -1: none */
 };
+/* Ends the launch from inside a thread: never returns. */
 [[noreturn]] void abandon(const Fault &fault);
 
 /* Reports host code that touches device memory, and guard zones that unchecked kernels touch. */

@@ -29,7 +29,7 @@ void checker_copied(const void *to, const void *from, size_t bytes);
 /* The first of the bytes that was never written; NULL when all were. */
 const void *checker_unwritten(const void *pointer, size_t bytes);
 
-/* Shared memory of a block: allocated, and its bytes unwritten. */
+/* A block starts: its shared memory is allocated and unwritten. */
 void checker_block_starts(Block &block);
 /* From here on accesses are those of `thread`; NULL: of the host. */
 void checker_enters(const Thread *thread);

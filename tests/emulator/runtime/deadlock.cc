@@ -11,10 +11,6 @@ std::string lane_list(uint32_t lanes) {
   return text;
 }
 
-std::string index_text(const uint3 &index) {
-  return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z) + ")";
-}
-
 /* "thread (0,0,0) and 15 others wait in __syncthreads"; "" when no thread is in that state. */
 std::string group_text(const Block &block, const std::string &doing) {
   const Thread *first = nullptr;
@@ -69,10 +65,14 @@ std::string describe_meeting(const Fault &fault) {
 
 Fault meeting_fault(const Thread &self, int kind, uint32_t lanes) {
   cudaError_t error = kind == not_cooperative ? cudaErrorLaunchFailure : cudaErrorLaunchTimeout;
-  return {error, describe_meeting, &self, nullptr, nullptr, lanes, kind, 0, -1};
+  return {error, describe_meeting, &self, kind, lanes, false, false, nullptr, nullptr, 0, -1};
 }
 
 } // namespace
+
+std::string index_text(const uint3 &index) {
+  return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z) + ")";
+}
 
 std::string thread_text(const Thread &thread) {
   return "kernel '" + running_kernel() + "', block " + index_text(thread.block->index) + ", thread " +
@@ -105,7 +105,17 @@ void check_barrier_agrees(const Thread &self) {
 }
 
 Fault deadlock_of(const Block &block) {
-  return {cudaErrorLaunchTimeout, describe_deadlock, block.all.data(), nullptr, nullptr, 0, 0, 0, -1};
+  return {cudaErrorLaunchTimeout,
+          describe_deadlock,
+          block.all.data(),
+          0,
+          0,
+          false,
+          false,
+          nullptr,
+          nullptr,
+          0,
+          -1};
 }
 
 Fault plain_grid_sync(const Thread &self) { return meeting_fault(self, not_cooperative, 0); }

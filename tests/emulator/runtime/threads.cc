@@ -164,28 +164,25 @@ uint64_t warp_operation(const char *what, uint32_t mask, uint64_t value, int sou
 }
 
 void start_block(Block &block, uint32_t number) {
-  const Launch &launch = *now.launch;
   block.number = number;
-  block.index = {number % launch.grid.x, number / launch.grid.x % launch.grid.y,
-                 number / launch.grid.x / launch.grid.y};
+  block.index = block_index(number);
   block.ended = block.arrived = block.held = 0;
   memset(block.warps, 0, sizeof block.warps);
   for (Thread &thread : block.all)
     thread.state = State::fresh, thread.worker = nullptr, thread.what = nullptr;
-  prepare_shared(block.shared, launch.shared_bytes);
+  prepare_shared(block.shared, now.launch->shared_bytes);
   checker_block_starts(block);
 }
 
 void shape_block(Block &block) {
   const dim3 size = now.launch->block;
   block.threads = (int)(size.x * size.y * size.z);
-  block.all.resize((size_t)block.threads);
+  block.all.assign((size_t)block.threads, {});
   for (int i = 0; i < block.threads; i++) {
-    unsigned n = (unsigned)i;
-    block.all[(size_t)i] = {};
-    block.all[(size_t)i].index = {n % size.x, n / size.x % size.y, n / size.x / size.y};
-    block.all[(size_t)i].block = &block;
-    block.all[(size_t)i].rank = (int16_t)i;
+    Thread &thread = block.all[(size_t)i];
+    thread.index = thread_index(i);
+    thread.block = &block;
+    thread.rank = (int16_t)i;
   }
 }
 
@@ -239,6 +236,17 @@ void run_launch(const Launch &launch) {
 }
 
 const Thread *running_thread() { return now.running; }
+
+uint3 block_index(uint32_t number) {
+  const dim3 &grid = now.launch->grid;
+  return {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
+}
+
+uint3 thread_index(int rank) {
+  const dim3 &size = now.launch->block;
+  unsigned n = (unsigned)rank;
+  return {n % size.x, n / size.x % size.y, n / size.x / size.y};
+}
 
 std::string running_kernel() { return now.launch != nullptr ? now.launch->kernel : std::string(); }
 
@@ -297,6 +305,7 @@ void ebb_emulator_grid_sync(void) {
   checker_orders_launch();
   for (size_t b = 0; b < now.alive; b++) {
     Block &block = *now.blocks[b];
+    checker_orders_block(block);
     for (int i = 0; i < block.threads; i++) make_ready(block.all[(size_t)now.order.thread(i)]);
   }
   run_others();
