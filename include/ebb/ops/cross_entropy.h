@@ -6,6 +6,7 @@
 #define EBB_OPS_CROSS_ENTROPY_H
 
 #include "ebb/op.h"
+#include "ebb/scalar.h"
 
 /* All pointers are disjoint device memory of the graph. Forward fails with INVALID, naming row and value,
    where a label is outside 0..V-1, a weight is negative or not finite, or all weights are 0. */
@@ -20,7 +21,11 @@ typedef struct EbbCrossEntropyArgs {
   const float *dloss;    /* () */
   double *rows;          /* (B, 2) scratch of forward: loss and hit of a row */
   float *lse;            /* (B) forward to backward: logsumexp of a row */
+  double *weight_sum;    /* () forward to backward */
   int64_t B, V;
 } EbbCrossEntropyArgs;
+
+/* What softmax gives a class whose row has this logsumexp. */
+EBB_INLINE float ebb_class_probability(float logit, float lse) { return ebb_expf(logit - lse); }
 
 #endif

@@ -4,6 +4,7 @@
 #define EBB_OPS_MSE_H
 
 #include "ebb/op.h"
+#include "ebb/scalar.h"
 
 /* All pointers are disjoint device memory of the graph. Forward fails with INVALID where a weight is negative
    or not finite (naming the row) or all weights are 0. */
@@ -15,7 +16,11 @@ typedef struct EbbMseArgs {
   const float *weights; /* (B) or NULL: all 1 */
   float *loss;          /* () */
   const float *dloss;   /* () */
+  double *weight_sum;   /* () forward to backward */
   int64_t B, O;
 } EbbMseArgs;
+
+/* w: 2 dL/dloss times the row's share. What w 0 stands before is not looked at and may be NaN. */
+EBB_INLINE float ebb_mse_dx(float w, float x, float target) { return w != 0 ? w * (x - target) : 0; }
 
 #endif

@@ -4,6 +4,7 @@
 #define EBB_OPS_POOL_H
 
 #include "ebb/op.h"
+#include "ebb/scalar.h"
 
 typedef enum EbbPoolKind { EBB_POOL_MEAN, EBB_POOL_LAST } EbbPoolKind;
 
@@ -22,6 +23,17 @@ typedef struct EbbPoolArgs {
   const float *dy;        /* (B, H) */
   int64_t B, H, L;
   EbbPoolKind kind;
+  EbbDtype storage; /* of x and dx */
 } EbbPoolArgs;
+
+/* The steps from..end-1 that a row's output is the mean of. */
+typedef struct EbbPoolSpan {
+  int64_t from, end;
+} EbbPoolSpan;
+
+EBB_INLINE EbbPoolSpan ebb_pool_span(EbbPoolKind kind, int64_t length) {
+  EbbPoolSpan span = {kind == EBB_POOL_LAST ? length - 1 : 0, length};
+  return span;
+}
 
 #endif

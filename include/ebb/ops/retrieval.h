@@ -4,6 +4,7 @@
 #define EBB_OPS_RETRIEVAL_H
 
 #include "ebb/op.h"
+#include "ebb/scalar.h"
 
 /* All pointers are disjoint device memory of the graph. */
 typedef struct EbbRetrievalArgs {
@@ -14,5 +15,13 @@ typedef struct EbbRetrievalArgs {
   const float *dy; /* (B, 4H) */
   int64_t B, H;
 } EbbRetrievalArgs;
+
+/* Gradients of the two documents' features from those of a (or b), a - b and a b. */
+EBB_INLINE float ebb_retrieval_dfirst(float da, float difference, float product, float second) {
+  return da + difference + product * second;
+}
+EBB_INLINE float ebb_retrieval_dsecond(float db, float difference, float product, float first) {
+  return db - difference + product * first;
+}
 
 #endif

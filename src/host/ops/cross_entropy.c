@@ -1,6 +1,6 @@
 #include "ebb/ops/cross_entropy.h"
 
-#include "ebb/scalar.h"
+#include "ebb/fault.h"
 #include "host/cpu.h"
 #include "host/ops/row_weights.h"
 
@@ -19,6 +19,7 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   EBB_TRY(ebb_setup_row_weights(setup, 2, a->B, &a->weights));
   EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->B * 2) * sizeof(double), &a->rows));
   EBB_TRY(ebb_setup_saved(setup, (size_t)a->B * sizeof(float), &a->lse));
+  EBB_TRY(ebb_setup_saved(setup, sizeof(double), &a->weight_sum));
   const EbbShape scalar = {0};
   EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, scalar, false, &a->loss));
   EBB_TRY(ebb_setup_output(setup, 1, EBB_F32, scalar, false, &a->correct));
@@ -28,8 +29,7 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
 static EbbStatus check_labels(const EbbCrossEntropyArgs *a) {
   for (int64_t b = 0; b < a->B; b++)
     if (ebb_row_weight(a->weights, b) > 0 && (a->labels[b] < 0 || a->labels[b] >= a->V))
-      return ebb_fail(EBB_INVALID, "cross_entropy: the label %d of row %lld is outside 0..%lld", a->labels[b],
-                      (long long)b, (long long)(a->V - 1));
+      return ebb_fault_fail(EBB_FAULT_LABEL, (double)a->labels[b], (double)b, (double)(a->V - 1), 0);
   return EBB_OK;
 }
 
@@ -49,7 +49,8 @@ static void score_row(const EbbCrossEntropyArgs *a, int64_t b) {
 
 static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbCrossEntropyArgs *a = args;
-  EBB_TRY(ebb_row_weights_check("cross_entropy", a->weights, a->B));
+  EBB_TRY(ebb_row_weights_check(EBB_FAULT_CROSS_ENTROPY_WEIGHT, EBB_FAULT_CROSS_ENTROPY_WEIGHTS, a->weights,
+                                a->B));
   EBB_TRY(check_labels(a));
 #pragma omp parallel for num_threads(EBB_THREADS(run))
   for (int64_t b = 0; b < a->B; b++)
@@ -59,7 +60,8 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
     const double w = (double)ebb_row_weight(a->weights, b);
     if (w > 0) loss += w * a->rows[2 * b], correct += w * a->rows[2 * b + 1];
   }
-  *a->loss = (float)(loss / ebb_row_weight_sum(a->weights, a->B));
+  *a->weight_sum = ebb_row_weight_sum(a->weights, a->B);
+  *a->loss = (float)(loss / *a->weight_sum);
   *a->correct = (float)correct;
   return EBB_OK;
 }
@@ -71,14 +73,14 @@ static void row_gradient(const EbbCrossEntropyArgs *a, int64_t b, float scale) {
     for (int64_t v = 0; v < a->V; v++) d[v] = 0;
   if (scale == 0) return;
   const float lse = a->lse[b];
-  for (int64_t v = 0; v < a->V; v++) d[v] += scale * ebb_expf(logits[v] - lse);
+  for (int64_t v = 0; v < a->V; v++) d[v] += scale * ebb_class_probability(logits[v], lse);
   d[a->labels[b]] -= scale;
 }
 
 static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbCrossEntropyArgs *a = args;
   if (!a->dlogits) return EBB_OK;
-  const double scale = (double)*a->dloss / ebb_row_weight_sum(a->weights, a->B);
+  const double scale = (double)*a->dloss / *a->weight_sum;
 #pragma omp parallel for num_threads(EBB_THREADS(run))
   for (int64_t b = 0; b < a->B; b++)
     row_gradient(a, b, (float)(scale * (double)ebb_row_weight(a->weights, b)));

@@ -1,5 +1,6 @@
 #include "ebb/ops/mse.h"
 
+#include "ebb/fault.h"
 #include "host/cpu.h"
 #include "host/ops/row_weights.h"
 
@@ -17,6 +18,7 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
                     ebb_shape_text(&targets, text[1], sizeof text[1]));
   a->B = shape.dim[0], a->O = shape.dim[1];
   EBB_TRY(ebb_setup_row_weights(setup, 2, a->B, &a->weights));
+  EBB_TRY(ebb_setup_saved(setup, sizeof(double), &a->weight_sum));
   EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, (EbbShape){0}, false, &a->loss));
   return ebb_setup_output_grad(setup, 0, &a->dloss);
 }
@@ -24,7 +26,7 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
 static EbbStatus forward(const void *args, const EbbRun *run) {
   (void)run;
   const EbbMseArgs *a = args;
-  EBB_TRY(ebb_row_weights_check("mse", a->weights, a->B));
+  EBB_TRY(ebb_row_weights_check(EBB_FAULT_MSE_WEIGHT, EBB_FAULT_MSE_WEIGHTS, a->weights, a->B));
   double loss = 0;
   for (int64_t b = 0; b < a->B; b++) {
     const double w = (double)ebb_row_weight(a->weights, b);
@@ -35,7 +37,8 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
     }
     loss += w * row / (double)a->O;
   }
-  *a->loss = (float)(loss / ebb_row_weight_sum(a->weights, a->B));
+  *a->weight_sum = ebb_row_weight_sum(a->weights, a->B);
+  *a->loss = (float)(loss / *a->weight_sum);
   return EBB_OK;
 }
 
@@ -43,13 +46,11 @@ static EbbStatus backward(const void *args, const EbbRun *run) {
   (void)run;
   const EbbMseArgs *a = args;
   if (!a->dx) return EBB_OK;
-  const double scale = 2 * (double)*a->dloss / ((double)a->O * ebb_row_weight_sum(a->weights, a->B));
+  const double scale = 2 * (double)*a->dloss / ((double)a->O * *a->weight_sum);
   for (int64_t b = 0; b < a->B; b++) {
     const float w = (float)(scale * (double)ebb_row_weight(a->weights, b));
-    for (int64_t i = b * a->O; i < (b + 1) * a->O; i++) {
-      const float gradient = w != 0 ? w * (a->x[i] - a->targets[i]) : 0;
-      a->dx[i] = (a->add_dx ? a->dx[i] : 0) + gradient;
-    }
+    for (int64_t i = b * a->O; i < (b + 1) * a->O; i++)
+      a->dx[i] = (a->add_dx ? a->dx[i] : 0) + ebb_mse_dx(w, a->x[i], a->targets[i]);
   }
   return EBB_OK;
 }

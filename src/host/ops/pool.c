@@ -1,12 +1,14 @@
 #include "ebb/ops/pool.h"
 
+#include "ebb/fault.h"
 #include "host/cpu.h"
 #include "host/rows.h"
 
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   const EbbPoolConfig *c = config;
   EbbPoolArgs *a = out;
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, false, &a->x));
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, a->storage, 3, false, &a->x));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
   EbbShape shape = ebb_setup_shape(setup, 0);
   a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2], a->kind = c->kind, a->lengths = NULL;
@@ -21,14 +23,8 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   return ebb_setup_output_grad(setup, 0, &a->dy);
 }
 
-/* The steps from..end-1 that row b's output is the mean of. */
-typedef struct Span {
-  int64_t from, end;
-} Span;
-
-static Span span_of(const EbbPoolArgs *a, int64_t b) {
-  int64_t end = a->lengths ? a->lengths[b] : a->L;
-  return (Span){a->kind == EBB_POOL_LAST ? end - 1 : 0, end};
+static EbbPoolSpan span_of(const EbbPoolArgs *a, int64_t b) {
+  return ebb_pool_span(a->kind, a->lengths ? a->lengths[b] : a->L);
 }
 
 static EbbStatus forward(const void *args, const EbbRun *run) {
@@ -36,13 +32,12 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
   for (int64_t b = 0; b < a->B; b++) {
     int64_t end = span_of(a, b).end;
     if (end < 1 || end > a->L)
-      return ebb_fail(EBB_INVALID, "pool: row %lld has length %lld, which is outside 1..%lld", (long long)b,
-                      (long long)end, (long long)a->L);
+      return ebb_fault_fail(EBB_FAULT_LENGTH, (double)b, (double)end, (double)a->L, 0);
   }
 #pragma omp parallel for num_threads(EBB_THREADS(run)) collapse(2)
   for (int64_t b = 0; b < a->B; b++)
     for (int64_t h = 0; h < a->H; h++) {
-      Span span = span_of(a, b);
+      EbbPoolSpan span = span_of(a, b);
       int64_t row = b * a->H + h, steps = span.end - span.from;
       a->y[row] = (float)(ebb_row_sum(a->x + row * a->L + span.from, steps) / (double)steps);
     }
@@ -50,7 +45,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
 }
 
 static void spread(const EbbPoolArgs *a, int64_t b, int64_t h) {
-  Span span = span_of(a, b);
+  EbbPoolSpan span = span_of(a, b);
   int64_t row = b * a->H + h;
   float *restrict dx = a->dx + row * a->L;
   const float share = a->dy[row] / (float)(span.end - span.from);

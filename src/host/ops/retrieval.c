@@ -44,8 +44,8 @@ static EbbStatus backward(const void *args, const EbbRun *run) {
     const float *restrict dy = a->dy + b * 4 * H;
     float *restrict dfirst = a->dx + b * H, *restrict dsecond = a->dx + (a->B + b) * H;
     for (int64_t h = 0; h < H; h++) {
-      float to_first = dy[h] + dy[2 * H + h] + dy[3 * H + h] * second[h];
-      float to_second = dy[H + h] - dy[2 * H + h] + dy[3 * H + h] * first[h];
+      float to_first = ebb_retrieval_dfirst(dy[h], dy[2 * H + h], dy[3 * H + h], second[h]);
+      float to_second = ebb_retrieval_dsecond(dy[H + h], dy[2 * H + h], dy[3 * H + h], first[h]);
       dfirst[h] = (a->add_dx ? dfirst[h] : 0.0f) + to_first;
       dsecond[h] = (a->add_dx ? dsecond[h] : 0.0f) + to_second;
     }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "ebb/fault.h"
 #include "ebb/op.h"
 
 static inline float ebb_row_weight(const float *weights, int64_t b) { return weights ? weights[b] : 1.0f; }
@@ -27,16 +28,14 @@ static inline double ebb_row_weight_sum(const float *weights, int64_t B) {
 }
 
 /* Errors: INVALID for a weight that is negative or not finite, or where no row has a weight. */
-static inline EbbStatus ebb_row_weights_check(const char *op, const float *weights, int64_t B) {
+static inline EbbStatus ebb_row_weights_check(EbbFaultKind bad_weight, EbbFaultKind no_weight,
+                                              const float *weights, int64_t B) {
   for (int64_t b = 0; b < B; b++) {
     double w = (double)ebb_row_weight(weights, b);
-    if (!(w >= 0 && isfinite(w)))
-      return ebb_fail(EBB_INVALID, "%s: row %lld has weight %g; weights must be finite and at least 0", op,
-                      (long long)b, w);
+    if (!(w >= 0 && isfinite(w))) return ebb_fault_fail(bad_weight, (double)b, w, 0, 0);
   }
   if (ebb_row_weight_sum(weights, B) > 0) return EBB_OK;
-  return ebb_fail(EBB_INVALID, "%s: all %lld rows have weight 0, so there is nothing to average", op,
-                  (long long)B);
+  return ebb_fault_fail(no_weight, (double)B, 0, 0, 0);
 }
 
 #endif
