@@ -2,10 +2,18 @@
 
 #include <string.h>
 
+#include "ebb/fault.h"
 #include "host/cpu.h"
 #include "host/rows.h"
 
 enum { BLOCK = 16 }; /* channels and positions that are transposed at once: one cache line each way */
+
+static EbbStatus set_up_parts(EbbSetup *setup, EbbEmbeddingArgs *a) {
+  a->splits = ebb_embedding_splits(a->B, a->H, a->L, a->V);
+  bool apart = ebb_setup_backend(setup) == EBB_CUDA && ebb_setup_training(setup) && a->splits > 1;
+  size_t floats = apart ? (size_t)(a->splits * a->V * a->H) : 0;
+  return ebb_setup_scratch(setup, floats * sizeof(float), &a->parts);
+}
 
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   const EbbEmbeddingConfig *c = config;
@@ -19,15 +27,17 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   const EbbParamSpec weight = {
       .name = "weight", .shape = ebb_shape(c->V, c->H), .draw = EBB_DRAW_NORMAL, .a = 1};
   EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, ebb_shape(a->B, a->H, a->L), false, &a->y));
-  return ebb_setup_output_grad(setup, 0, &a->dy);
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_output(setup, 0, a->storage, ebb_shape(a->B, a->H, a->L), false, &a->y));
+  EBB_TRY(ebb_setup_output_grad(setup, 0, &a->dy));
+  return set_up_parts(setup, a);
 }
 
 static EbbStatus check_tokens(const EbbEmbeddingArgs *a) {
   for (int64_t i = 0; i < a->B * a->L; i++)
     if (a->tokens[i] < 0 || a->tokens[i] >= a->V)
-      return ebb_fail(EBB_INVALID, "embedding: token %d at row %lld, position %lld is outside 0..%lld",
-                      a->tokens[i], (long long)(i / a->L), (long long)(i % a->L), (long long)(a->V - 1));
+      return ebb_fault_fail(EBB_FAULT_TOKEN, (double)a->tokens[i], (double)(i / a->L), (double)(i % a->L),
+                            (double)(a->V - 1));
   return EBB_OK;
 }
 

@@ -29,8 +29,13 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   const EbbParamSpec bias = {.name = "bias", .shape = ebb_shape(c->H), .draw = EBB_DRAW_UNIFORM, .a = bound};
   EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
   EBB_TRY(ebb_setup_param(setup, &bias, &a->bias, &a->dbias));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, ebb_shape(a->B, a->H, a->L), false, &a->y));
-  return ebb_setup_output_grad(setup, 0, &a->dy);
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_output(setup, 0, a->storage, ebb_shape(a->B, a->H, a->L), false, &a->y));
+  EBB_TRY(ebb_setup_output_grad(setup, 0, &a->dy));
+  a->groups = ebb_encode_groups(a->B, a->L, a->I, a->H);
+  bool parts = ebb_setup_backend(setup) == EBB_CUDA && ebb_setup_training(setup);
+  size_t floats = parts ? (size_t)(a->groups * a->H * (a->I + 1)) : 0;
+  return ebb_setup_scratch(setup, floats * sizeof(float), &a->parts);
 }
 
 static void encode(const EbbEncodeLinearArgs *a, int64_t b, int64_t l0) {
