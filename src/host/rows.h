@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ebb/ops/norm.h"
 #include "ebb/scalar.h"
 #include "host/lanes.h"
 
@@ -68,24 +69,14 @@ EBB_INLINE double ebb_row_dot(const float *x, float shift, const float *y, int64
   return total;
 }
 
-/* Mean and summed squared deviation of everything seen, joined block by block.
-   Source: Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 2.1. */
-typedef struct EbbMoments {
-  double count, mean, squares;
-} EbbMoments;
-
+/* Adds the values of a row to what was seen, chunk by chunk. */
 EBB_INLINE void ebb_moments_add_row(EbbMoments *moments, const float *x, int64_t n) {
   for (int64_t at = 0; at < n; at += EBB_ROW_CHUNK) {
     int64_t width = ebb_min64(EBB_ROW_CHUNK, n - at);
-    /* Deviations are taken from the rounded mean and their own mean is put back, so that a large mean costs
-       no digits of the variance. */
     float shift = (float)(ebb_row_sum(x + at, width) / (double)width);
-    double off = ebb_row_deviation(x + at, shift, width) / (double)width, mean = (double)shift + off;
-    double squares = ebb_row_squares(x + at, shift, width) - (double)width * off * off;
-    double count = moments->count + (double)width, delta = mean - moments->mean;
-    moments->squares += squares + delta * delta * moments->count * (double)width / count;
-    moments->mean += delta * (double)width / count;
-    moments->count = count;
+    const EbbMoments chunk = ebb_moments_about(shift, (double)width, ebb_row_deviation(x + at, shift, width),
+                                               ebb_row_squares(x + at, shift, width));
+    *moments = ebb_moments_join(*moments, chunk);
   }
 }
 

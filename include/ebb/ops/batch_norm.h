@@ -24,11 +24,39 @@ typedef struct EbbBatchNormArgs {
   float *running_mean;        /* (H), written in training */
   float *running_var;         /* (H), written in training */
   float *mean, *rstd;         /* (H) each, forward to backward: what forward normalised with */
+  double *partial;            /* (H, segments, 3) scratch of the CUDA kernels: EbbMoments, or two sums */
   float *y;                   /* (B, H, L) */
   const float *dy;            /* (B, H, L) */
   int64_t B, H, L;
+  int64_t segments; /* blocks that a channel is split into on CUDA */
+  EbbDtype storage; /* of x, dx, y and dy */
   double eps, momentum;
 } EbbBatchNormArgs;
+
+/* Both backends' forward begins with it. */
+static inline EbbStatus ebb_batch_norm_check(const EbbBatchNormArgs *a, const EbbRun *run) {
+  if (!run->training || a->B * a->L > 1) return EBB_OK;
+  return ebb_fail(
+      EBB_INVALID,
+      "batch_norm: training needs more than one value a channel, but batch and length are both 1; "
+      "use a larger batch or norm 'layer'");
+}
+
+/* A channel's B L values go to blocks of EBB_BATCH_NORM_ROUND values or a multiple, as long as that gives
+   about EBB_BATCH_NORM_BLOCKS blocks over all channels: several waves of any GPU. */
+enum { EBB_BATCH_NORM_ROUND = 4096, EBB_BATCH_NORM_BLOCKS = 2048 };
+EBB_INLINE int64_t ebb_batch_norm_segments(int64_t B, int64_t H, int64_t L) {
+  const int64_t most = (B * L + EBB_BATCH_NORM_ROUND - 1) / EBB_BATCH_NORM_ROUND;
+  const int64_t wanted = (EBB_BATCH_NORM_BLOCKS + H - 1) / H;
+  return wanted < most ? wanted : most;
+}
+
+EBB_INLINE float ebb_batch_norm_rstd(double var, double eps) { return (float)(1 / sqrt(var + eps)); }
+
+/* A running statistic after one more batch. */
+EBB_INLINE float ebb_batch_norm_running(float running, double batch, double momentum) {
+  return (float)((1 - momentum) * (double)running + momentum * batch);
+}
 
 /* dL/dx of y = (x - mean) scale + bias where mean and variance depend on x: scale = rstd weight, mean_dy the
    mean of dy, mean_dot the mean of dy (x - mean) rstd^2. With both means 0: constant statistics. */

@@ -19,10 +19,12 @@ typedef struct EbbLayerNormArgs {
   const float *weight, *bias; /* (H) */
   float *dweight, *dbias;     /* (H), added to; NULL: not wanted */
   float *mean, *rstd;         /* (B, L) each, forward to backward */
-  float *partial;             /* (B ceil(L / EBB_NORM_TILE), 2, H) scratch of backward */
+  float *partial;             /* (parts, 2, H) scratch of backward */
   float *y;                   /* (B, H, L) */
   const float *dy;            /* (B, H, L) */
   int64_t B, H, L;
+  int64_t parts;    /* ebb_norm_parts */
+  EbbDtype storage; /* of x, dx, y and dy */
   double eps;
 } EbbLayerNormArgs;
 

@@ -16,11 +16,17 @@ typedef struct EbbLayerNormScalarArgs {
   const float *s, *m; /* (1) */
   float *ds, *dm;     /* (1), added to; NULL: not wanted */
   float *mean, *rstd; /* (B, L) each, forward to backward */
-  double *partial;    /* (B ceil(L / EBB_NORM_TILE), 2) scratch of backward */
+  double *partial;    /* (parts, 2) scratch of backward */
   float *y;           /* (B, H, L) */
   const float *dy;    /* (B, H, L) */
   int64_t B, H, L;
+  int64_t parts;    /* ebb_norm_parts */
+  EbbDtype storage; /* of x, dx, y and dy */
 } EbbLayerNormScalarArgs;
+
+EBB_INLINE float ebb_layer_norm_scalar_apply(float x, float mean, float rstd, float s, float m) {
+  return s * rstd * (x - mean + m);
+}
 
 /* dL/dx with d = x - mean; mean_dy and mean_dot are the means over H of dy and dy d. */
 EBB_INLINE float ebb_layer_norm_scalar_dx(float dy, float d, float rstd, float s, float m, float mean_dy,

@@ -23,24 +23,29 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   if (!(c->eps >= 0) || !(c->momentum >= 0 && c->momentum <= 1))
     return ebb_fail(EBB_INVALID, "%s: eps %g must be at least 0 and momentum %g within 0..1",
                     ebb_setup_where(setup), c->eps, c->momentum);
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, &a->x));
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, a->storage, 3, true, &a->x));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
   EbbShape shape = ebb_setup_shape(setup, 0);
   a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2];
   a->eps = c->eps, a->momentum = c->momentum;
   EBB_TRY(set_up_buffers(setup, a));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, &a->y));
+  if (ebb_setup_backend(setup) == EBB_CUDA) {
+    a->segments = ebb_batch_norm_segments(a->B, a->H, a->L);
+    EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->H * a->segments) * sizeof(EbbMoments), &a->partial));
+  }
+  EBB_TRY(ebb_setup_output(setup, 0, a->storage, shape, false, &a->y));
   return ebb_setup_output_grad(setup, 0, &a->dy);
 }
 
 static void batch_statistics(const EbbBatchNormArgs *a, int64_t h) {
   EbbMoments moments = {0};
   for (int64_t b = 0; b < a->B; b++) ebb_moments_add_row(&moments, a->x + (b * a->H + h) * a->L, a->L);
-  double var = moments.squares / moments.count, unbiased = moments.squares / (moments.count - 1);
+  const double unbiased = moments.squares / (moments.count - 1);
   a->mean[h] = (float)moments.mean;
-  a->rstd[h] = (float)(1 / sqrt(var + a->eps));
-  a->running_mean[h] = (float)((1 - a->momentum) * (double)a->running_mean[h] + a->momentum * moments.mean);
-  a->running_var[h] = (float)((1 - a->momentum) * (double)a->running_var[h] + a->momentum * unbiased);
+  a->rstd[h] = ebb_batch_norm_rstd(moments.squares / moments.count, a->eps);
+  a->running_mean[h] = ebb_batch_norm_running(a->running_mean[h], moments.mean, a->momentum);
+  a->running_var[h] = ebb_batch_norm_running(a->running_var[h], unbiased, a->momentum);
 }
 
 static void normalise(const EbbBatchNormArgs *a, int64_t h) {
@@ -54,17 +59,14 @@ static void normalise(const EbbBatchNormArgs *a, int64_t h) {
 
 static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbBatchNormArgs *a = args;
-  if (run->training && a->B * a->L == 1)
-    return ebb_fail(EBB_INVALID,
-                    "batch_norm: training needs more than one value a channel, but batch and length are "
-                    "both 1; use a larger batch or norm 'layer'");
+  EBB_TRY(ebb_batch_norm_check(a, run));
 #pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
   for (int64_t h = 0; h < a->H; h++) {
     if (run->training) {
       batch_statistics(a, h);
     } else {
       a->mean[h] = a->running_mean[h];
-      a->rstd[h] = (float)(1 / sqrt((double)a->running_var[h] + a->eps));
+      a->rstd[h] = ebb_batch_norm_rstd((double)a->running_var[h], a->eps);
     }
     normalise(a, h); /* the channel is still in cache */
   }

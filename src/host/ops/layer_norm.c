@@ -13,18 +13,20 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   EbbLayerNormArgs *a = out;
   if (!(c->eps >= 0))
     return ebb_fail(EBB_INVALID, "%s: eps %g must be at least 0", ebb_setup_where(setup), c->eps);
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, &a->x));
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, a->storage, 3, true, &a->x));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
   EbbShape shape = ebb_setup_shape(setup, 0);
   a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2], a->eps = c->eps;
+  a->parts = ebb_norm_parts(a->B, a->L, ebb_setup_backend(setup) == EBB_CUDA);
   const EbbParamSpec weight = {.name = "weight", .shape = ebb_shape(a->H), .draw = EBB_DRAW_CONSTANT, .a = 1};
   const EbbParamSpec bias = {.name = "bias", .shape = ebb_shape(a->H), .draw = EBB_DRAW_CONSTANT, .a = 0};
   EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
   EBB_TRY(ebb_setup_param(setup, &bias, &a->bias, &a->dbias));
   EBB_TRY(ebb_setup_saved(setup, (size_t)(a->B * a->L) * sizeof(float), &a->mean));
   EBB_TRY(ebb_setup_saved(setup, (size_t)(a->B * a->L) * sizeof(float), &a->rstd));
-  EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->B * tiles(a) * 2 * a->H) * sizeof(float), &a->partial));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, &a->y));
+  EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->parts * 2 * a->H) * sizeof(float), &a->partial));
+  EBB_TRY(ebb_setup_output(setup, 0, a->storage, shape, false, &a->y));
   return ebb_setup_output_grad(setup, 0, &a->dy);
 }
 
@@ -32,7 +34,7 @@ static void normalise(const EbbLayerNormArgs *a, int64_t b, int64_t l0) {
   int64_t width = ebb_min64(TILE, a->L - l0), at = b * a->H * a->L + l0;
   float mean[TILE], rstd[TILE];
   ebb_column_moments(a->x + at, a->H, a->L, width, mean, rstd);
-  for (int64_t i = 0; i < width; i++) rstd[i] = 1.0f / sqrtf(rstd[i] + (float)a->eps);
+  for (int64_t i = 0; i < width; i++) rstd[i] = ebb_norm_rstd(rstd[i], (float)a->eps);
   for (int64_t h = 0; h < a->H; h++) {
     const float *restrict x = a->x + at + h * a->L;
     float *restrict y = a->y + at + h * a->L;
@@ -92,7 +94,7 @@ static void tile_gradient(const EbbLayerNormArgs *a, int64_t b, int64_t l0) {
 
 static void join_partials(const EbbLayerNormArgs *a, int64_t h) {
   double weight = 0, bias = 0;
-  for (int64_t t = 0; t < a->B * tiles(a); t++) {
+  for (int64_t t = 0; t < a->parts; t++) {
     weight += (double)a->partial[t * 2 * a->H + h];
     bias += (double)a->partial[(t * 2 + 1) * a->H + h];
   }

@@ -11,10 +11,12 @@ static int64_t tiles(const EbbLayerNormScalarArgs *a) { return (a->L + TILE - 1)
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   (void)config;
   EbbLayerNormScalarArgs *a = out;
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, &a->x));
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, a->storage, 3, true, &a->x));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
   EbbShape shape = ebb_setup_shape(setup, 0);
   a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2];
+  a->parts = ebb_norm_parts(a->B, a->L, ebb_setup_backend(setup) == EBB_CUDA);
   if (a->H < 2)
     return ebb_fail(EBB_INVALID,
                     "%s: this norm divides by the standard deviation over channels, and one channel has "
@@ -26,8 +28,8 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   EBB_TRY(ebb_setup_param(setup, &m, &a->m, &a->dm));
   EBB_TRY(ebb_setup_saved(setup, (size_t)(a->B * a->L) * sizeof(float), &a->mean));
   EBB_TRY(ebb_setup_saved(setup, (size_t)(a->B * a->L) * sizeof(float), &a->rstd));
-  EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->B * tiles(a) * 2) * sizeof(double), &a->partial));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, &a->y));
+  EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->parts * 2) * sizeof(double), &a->partial));
+  EBB_TRY(ebb_setup_output(setup, 0, a->storage, shape, false, &a->y));
   return ebb_setup_output_grad(setup, 0, &a->dy);
 }
 
@@ -36,11 +38,11 @@ static void normalise(const EbbLayerNormScalarArgs *a, int64_t b, int64_t l0) {
   const float s = a->s[0], m = a->m[0];
   float mean[TILE], rstd[TILE];
   ebb_column_moments(a->x + at, a->H, a->L, width, mean, rstd);
-  for (int64_t i = 0; i < width; i++) rstd[i] = 1.0f / sqrtf(rstd[i]);
+  for (int64_t i = 0; i < width; i++) rstd[i] = ebb_norm_rstd(rstd[i], 0);
   for (int64_t h = 0; h < a->H; h++) {
     const float *restrict x = a->x + at + h * a->L;
     float *restrict y = a->y + at + h * a->L;
-    for (int64_t i = 0; i < width; i++) y[i] = s * rstd[i] * (x[i] - mean[i] + m);
+    for (int64_t i = 0; i < width; i++) y[i] = ebb_layer_norm_scalar_apply(x[i], mean[i], rstd[i], s, m);
   }
   memcpy(a->mean + b * a->L + l0, mean, (size_t)width * sizeof(float));
   memcpy(a->rstd + b * a->L + l0, rstd, (size_t)width * sizeof(float));
@@ -97,7 +99,7 @@ static EbbStatus backward(const void *args, const EbbRun *run) {
   for (int64_t b = 0; b < a->B; b++)
     for (int64_t l0 = 0; l0 < a->L; l0 += TILE) tile_gradient(a, b, l0);
   double ds = 0, dm = 0;
-  for (int64_t t = 0; t < a->B * tiles(a); t++) ds += a->partial[2 * t], dm += a->partial[2 * t + 1];
+  for (int64_t t = 0; t < a->parts; t++) ds += a->partial[2 * t], dm += a->partial[2 * t + 1];
   if (a->ds) a->ds[0] += (float)ds;
   if (a->dm) a->dm[0] += (float)dm;
   return EBB_OK;
