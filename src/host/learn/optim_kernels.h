@@ -28,9 +28,9 @@ typedef struct EbbUpdate {
   EbbTally *tally;          /* norm is written; a norm that is not finite sets failure */
 } EbbUpdate;
 
-/* square_sum: partials is scratch of EBB_SQUARE_PARTIALS. update: multiplies gradients by the clip scale,
-   steps, enforces constraints and sets all gradients to zero; does nothing but note it where tally->failure
-   is set already or the norm is not finite. */
+/* Sizes and alignment of all buffers as in EbbUpdate. square_sum: partials is scratch of EBB_SQUARE_PARTIALS.
+   update: multiplies gradients by the clip scale, steps, enforces constraints and sets all gradients to zero;
+   does nothing but note it where tally->failure is set already or the norm is not finite. */
 typedef struct EbbOptimKernels {
   EbbStatus (*square_sum)(EbbDevice *device, const float *x, int64_t size, double *partials, double *sum);
   EbbStatus (*update)(EbbDevice *device, const EbbUpdate *update);
