@@ -20,27 +20,48 @@ typedef struct EbbS4ScanConfig {
   EbbS4EpilogueConfig epilogue;
 } EbbS4ScanConfig;
 
-/* All pointers are disjoint device memory of the graph. Rows (b, h) go in groups of R rows times 64 / R
+/* How CUDA lays out the work. A row (b, h) has its modes in `lanes` lanes of a warp, `each` in a lane; with
+   fewer than 32 lanes a row, a warp holds `rows` channels of one b; with 32, a row may have several warps.
+   More than EBB_SCAN_PART modes take several launches. */
+enum { EBB_SCAN_TILE_CUDA = 32, EBB_SCAN_PART = 512, EBB_SCAN_MODES_SUMMED = 1 << 20 };
+typedef struct EbbScanLayout {
+  int64_t lanes, each, warps, rows, parts;
+  int64_t channel_groups; /* groups of `rows` channels */
+  int64_t splits;         /* in backward, a block goes through every splits-th part of the batch */
+} EbbScanLayout;
+
+/* All pointers are disjoint device memory of the graph. CPU: rows (b, h) go in groups of R rows times 64 / R
    modes, from units of K channels that belong to one thread; more than 64 modes go in parts of 64. */
 typedef struct EbbS4ScanArgs {
-  EbbSsmConfig config;
+  EbbSsmDiagonal diagonal;
+  EbbDtype storage; /* of u, y, pre and their gradients */
   float bound;
-  const float *u;                                    /* (B, H, L), read again by backward */
-  float *du;                                         /* (B, H, L) or NULL */
-  const int32_t *lengths;                            /* (B) or NULL */
-  bool add_du;                                       /* add to what is there, else overwrite */
-  float *y;                                          /* (B, H, L) */
-  const float *dy;                                   /* (B, H, L) */
-  const float *C, *log_dt, *B, *inv_w_real, *w_imag; /* (1,H,M,2), (H), (n_ssm,M,2), (n_ssm,M), (n_ssm,M) */
-  float *dC, *dlog_dt, *dB, *dinv_w_real, *dw_imag;  /* the same, or NULL; added to */
+  const float *u;         /* (B, H, L), read again by backward */
+  float *du;              /* (B, H, L) or NULL */
+  const int32_t *lengths; /* (B) or NULL */
+  bool add_du;            /* add to what is there, else overwrite */
+  float *y;               /* (B, H, L) */
+  const float *dy;        /* (B, H, L) */
+  const float *C;         /* (1,H,M,2) */
+  float *dC;              /* the same, or NULL; added to */
   EbbS4Epilogue epilogue;
   int64_t batch, H, L, M;
+  int64_t interval, checks; /* steps between kept states, kept states a row */
+  float *states;            /* states before every interval, forward to backward; NULL: not kept. CPU (units,
+                               groups, parts, checks, 2, 64), CUDA (parts, B, channel_groups, checks, warps,
+                               each, 32, 2) */
+  double *sums; /* scratch of backward: gradients of abar, bbar, C; CPU (H, M, 6), CUDA (splits, 6,
+                   H, M) */
+  /* CPU */
   int64_t R, K, parts, groups; /* rows a group, channels a unit, parts of 64 modes, groups a unit */
-  int64_t interval, checks;    /* steps between kept states, kept states a row */
-  float *states;               /* (units, groups, parts, checks, 2, 64) forward to backward; NULL: not kept */
-  double *sums;                /* (H, M, 6) scratch of backward: gradients of abar, bbar, C */
   char *work;                  /* work_bytes a thread, scratch */
   size_t work_bytes;
+  /* CUDA */
+  EbbScanLayout layout;
+  float *constants; /* (H, M, 4) abar, bbar, forward to backward */
+  float *carry;     /* (B, H, L) scratch: sum over the parts so far; NULL with one part */
+  double *dD_sums;  /* (splits, H) scratch of backward */
+  double *shared;   /* (5, H, M) scratch of backward: EbbSsmModeGrad of every channel */
 } EbbS4ScanArgs;
 
 /* g before the bound. */
@@ -50,8 +71,8 @@ EBB_INLINE EbbC32 ebb_scan_gate(EbbC32 a, EbbC32 b, float u) {
 
 /* min(1, r / |g|). */
 EBB_INLINE float ebb_scan_factor(EbbC32 g, float r) {
-  float size = sqrtf(ebb_c32_norm2(g));
-  return size > r ? r / size : 1.0f;
+  float size2 = ebb_c32_norm2(g);
+  return size2 > r * r ? r / sqrtf(size2) : 1.0f;
 }
 
 /* dL/dg before the bound from dg = dL/d(factor g): what points along g is lost where the bound holds. */
@@ -61,47 +82,14 @@ EBB_INLINE EbbC32 ebb_scan_factor_grad(EbbC32 g, float r, EbbC32 dg) {
   return ebb_c32_make(factor * (dg.re - along * g.re), factor * (dg.im - along * g.im));
 }
 
-/* x[t] from x[t-1]. */
+/* x[t] from x[t-1]; b u stands first so that x waits for two fused products only. */
 EBB_INLINE EbbC32 ebb_scan_step(EbbC32 g, EbbC32 b, float u, EbbC32 x) {
-  return ebb_c32_make(g.re * x.re - g.im * x.im + b.re * u, g.re * x.im + g.im * x.re + b.im * u);
+  return ebb_c32_make(b.re * u + g.re * x.re - g.im * x.im, b.im * u + g.re * x.im + g.im * x.re);
 }
 
-/* One mode of a channel in double: dt, w, B and the discretisation at x = w dt. */
-typedef struct EbbScanMode {
-  double dt;
-  EbbC64 w, B;
-  EbbSsmDiscrete discrete;
-} EbbScanMode;
-EBB_INLINE EbbScanMode ebb_scan_mode(const EbbS4ScanArgs *args, int64_t h, int64_t m) {
-  const int64_t i = h % ebb_ssm_copies(&args->config) * args->M + m;
-  EbbScanMode mode;
-  mode.dt = exp((double)args->log_dt[h]) * args->config.rate;
-  mode.w = ebb_c64_make(ebb_ssm_real(args->config.real_type, 1e-4, (double)args->inv_w_real[i]),
-                        (double)args->w_imag[i]);
-  mode.B = ebb_c64_make((double)args->B[2 * i], (double)args->B[2 * i + 1]);
-  mode.discrete = ebb_ssm_discretise(args->config.disc, ebb_c64_scale(mode.w, mode.dt), args->L);
-  return mode;
-}
-EBB_INLINE EbbC64 ebb_scan_bbar(const EbbScanMode *mode) {
-  return ebb_c64_scale(ebb_c64_mul(mode->B, mode->discrete.phi), mode->dt);
-}
-
-/* Gradients of a mode's parameters from those of abar and bbar. */
-typedef struct EbbScanModeGrad {
-  double log_dt;
-  EbbC64 w, B;
-} EbbScanModeGrad;
-EBB_INLINE EbbScanModeGrad ebb_scan_mode_grad(const EbbScanMode *mode, EbbC64 dabar, EbbC64 dbbar) {
-  const EbbSsmDiscrete *d = &mode->discrete;
-  EbbC64 slope = ebb_c64_scale(ebb_c64_mul(mode->B, d->dphi), mode->dt);
-  EbbC64 dx =
-      ebb_c64_add(ebb_c64_mul_conj(dabar, ebb_c64_mul(d->lambda, d->dlog)), ebb_c64_mul_conj(dbbar, slope));
-  EbbScanModeGrad grad;
-  grad.w = ebb_c64_scale(dx, mode->dt);
-  grad.B = ebb_c64_scale(ebb_c64_mul_conj(dbbar, d->phi), mode->dt);
-  grad.log_dt = mode->dt *
-                (ebb_c64_mul_conj(dbbar, ebb_c64_mul(mode->B, d->phi)).re + ebb_c64_mul_conj(dx, mode->w).re);
-  return grad;
+/* A mode's gradients from those of abar and bbar. */
+EBB_INLINE EbbSsmModeGrad ebb_scan_mode_grad(const EbbSsmMode *mode, EbbC64 dabar, EbbC64 dbbar) {
+  return ebb_ssm_mode_grad(mode, ebb_c64_mul_conj(dabar, mode->discrete.lambda), dbbar);
 }
 
 #ifdef __cplusplus

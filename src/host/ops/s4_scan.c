@@ -25,15 +25,6 @@ static EbbStatus check(EbbSetup *setup, const EbbS4ScanConfig *config) {
   return EBB_OK;
 }
 
-static EbbStatus setup_params(EbbSetup *setup, EbbS4ScanArgs *args) {
-  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_C, &args->C, &args->dC));
-  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
-  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_B, &args->B, &args->dB));
-  EBB_TRY(ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_INV_W_REAL, &args->inv_w_real,
-                              &args->dinv_w_real));
-  return ebb_ssm_setup_param(setup, &args->config, true, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag);
-}
-
 /* As many rows a group as leave room for the modes; as many channels a unit as fill a group. */
 static void partition(EbbS4ScanArgs *args) {
   args->R = MOST_ROWS;
@@ -71,7 +62,7 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   EBB_TRY(ebb_setup_input_grad(setup, 0, &args->du, &args->add_du));
   const EbbShape shape = ebb_setup_shape(setup, 0);
   args->batch = shape.dim[0], args->H = shape.dim[1], args->L = shape.dim[2];
-  args->config = config->ssm, args->bound = (float)config->contraction;
+  args->bound = (float)config->contraction;
   args->M = ebb_ssm_modes(&config->ssm);
   EBB_TRY(check(setup, config));
   if (config->ssm.H != args->H)
@@ -80,7 +71,8 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   EBB_TRY(ebb_s4_lengths_setup(setup, 1, args->batch, &args->lengths));
   EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, (void *)&args->y));
   EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dy));
-  EBB_TRY(setup_params(setup, args));
+  EBB_TRY(ebb_ssm_setup_param(setup, &config->ssm, true, EBB_SSM_P_C, &args->C, &args->dC));
+  EBB_TRY(ebb_ssm_diagonal_setup(setup, &config->ssm, &args->diagonal));
   EBB_TRY(ebb_s4_epilogue_setup(setup, &config->epilogue, shape, &args->epilogue));
   return setup_memory(setup, args);
 }
@@ -220,34 +212,31 @@ static void channel_params(const EbbS4ScanArgs *args, int64_t h) {
   double dlog_dt = 0;
   for (int64_t m = 0; m < args->M; m++) {
     double *sums = args->sums + (h * args->M + m) * 6;
-    const EbbScanMode mode = ebb_scan_mode(args, h, m);
-    const EbbScanModeGrad grad =
+    const EbbSsmMode mode = ebb_ssm_mode(&args->diagonal, h, m);
+    const EbbSsmModeGrad grad =
         ebb_scan_mode_grad(&mode, ebb_c64_make(sums[0], sums[1]), ebb_c64_make(sums[2], sums[3]));
     dlog_dt += grad.log_dt;
     for (int i = 0; args->dC && i < 2; i++) args->dC[2 * (h * args->M + m) + i] += (float)sums[4 + i];
     sums[0] = grad.w.re, sums[1] = grad.w.im, sums[2] = grad.B.re, sums[3] = grad.B.im;
   }
-  if (args->dlog_dt) args->dlog_dt[h] += (float)dlog_dt;
+  if (args->diagonal.dlog_dt) args->diagonal.dlog_dt[h] += (float)dlog_dt;
 }
 
 /* Gradients that the channels of one copy share. */
 static void copy_params(const EbbS4ScanArgs *args, int64_t copy) {
-  const int64_t copies = ebb_ssm_copies(&args->config);
+  const int64_t copies = ebb_ssm_copies(&args->diagonal.config);
   for (int64_t m = 0; m < args->M; m++) {
     const int64_t i = copy * args->M + m;
     double total[4] = {0};
     for (int64_t h = copy; h < args->H; h += copies)
       for (int part = 0; part < 4; part++) total[part] += args->sums[(h * args->M + m) * 6 + part];
-    total[0] *= ebb_ssm_real_grad(args->config.real_type, (double)args->inv_w_real[i]);
-    if (args->dinv_w_real) args->dinv_w_real[i] += (float)total[0];
-    if (args->dw_imag) args->dw_imag[i] += (float)total[1];
-    for (int part = 0; args->dB && part < 2; part++) args->dB[2 * i + part] += (float)total[2 + part];
+    ebb_ssm_diagonal_add(&args->diagonal, i, total);
   }
 }
 
 static EbbStatus backward(const void *args_, const EbbRun *run) {
   const EbbS4ScanArgs *args = args_;
-  const int64_t units = units_of(args), copies = ebb_ssm_copies(&args->config);
+  const int64_t units = units_of(args), copies = ebb_ssm_copies(&args->diagonal.config);
 #pragma omp parallel num_threads(EBB_THREADS(run))
   {
     EbbScanThread thread = ebb_scan_thread(args, run);

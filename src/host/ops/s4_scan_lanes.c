@@ -44,8 +44,8 @@ void ebb_scan_load(EbbScanThread *thread, const int64_t *channel, int64_t part) 
   for (int64_t lane = 0; lane < LANES; lane++) {
     const int64_t h = channel[lane % args->R], m = part * LANES + lane / args->R;
     if (h < 0 || m >= args->M) continue;
-    const EbbScanMode mode = ebb_scan_mode(args, h, m);
-    const EbbC64 bbar = ebb_scan_bbar(&mode);
+    const EbbSsmMode mode = ebb_ssm_mode(&args->diagonal, h, m);
+    const EbbC64 bbar = ebb_ssm_bbar(&mode);
     thread->a[0][lane] = (float)mode.discrete.lambda.re, thread->a[1][lane] = (float)mode.discrete.lambda.im;
     thread->b[0][lane] = (float)bbar.re, thread->b[1][lane] = (float)bbar.im;
     thread->c[0][lane] = args->C[2 * (h * args->M + m)],

@@ -2,13 +2,24 @@
 
 #include "host/ops/ssm_diag.h"
 
+EbbStatus ebb_ssm_diagonal_setup(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmDiagonal *diagonal) {
+  const struct {
+    EbbSsmParam which;
+    const float **value;
+    float **grad;
+  } params[] = {{EBB_SSM_P_LOG_DT, &diagonal->log_dt, &diagonal->dlog_dt},
+                {EBB_SSM_P_B, &diagonal->B, &diagonal->dB},
+                {EBB_SSM_P_INV_W_REAL, &diagonal->inv_w_real, &diagonal->dinv_w_real},
+                {EBB_SSM_P_W_IMAG, &diagonal->w_imag, &diagonal->dw_imag}};
+  diagonal->config = *config;
+  for (size_t i = 0; i < sizeof params / sizeof *params; i++)
+    EBB_TRY(ebb_ssm_setup_param(setup, config, true, params[i].which, params[i].value, params[i].grad));
+  return EBB_OK;
+}
+
 static EbbStatus setup_params(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmDiagArgs *args) {
   EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_C, &args->C, &args->dC));
-  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_LOG_DT, &args->log_dt, &args->dlog_dt));
-  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_B, &args->B, &args->dB));
-  EBB_TRY(
-      ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_INV_W_REAL, &args->inv_w_real, &args->dinv_w_real));
-  EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_W_IMAG, &args->w_imag, &args->dw_imag));
+  EBB_TRY(ebb_ssm_diagonal_setup(setup, config, &args->diagonal));
   if (config->readout == EBB_SSM_LEARNED)
     EBB_TRY(ebb_ssm_setup_param(setup, config, true, EBB_SSM_P_E, &args->e, &args->de));
   return EBB_OK;
@@ -25,7 +36,6 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   const EbbSsmConfig *config = config_;
   EbbSsmDiagArgs *args = args_;
   EBB_TRY(ebb_ssm_check(config, true, ebb_setup_where(setup)));
-  args->config = *config;
   args->M = ebb_ssm_modes(config);
   args->Lk = ebb_ssm_kernel_length(config);
   args->R = config->channels + (config->readout != EBB_SSM_NO_READOUT);

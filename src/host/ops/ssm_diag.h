@@ -6,21 +6,18 @@
 
 /* A thread's scratch. Rows of powers are M real parts, then M imaginary parts. */
 typedef struct EbbDiagScratch {
-  EbbC64 *w, *B;            /* (M) */
-  EbbSsmDiscrete *discrete; /* (M) */
-  double *fine, *coarse;    /* (width, 2M) lambda^j; (blocks, 2M) lambda^(i width) */
-  float *table;             /* (width, 4M) lambda^j, then j lambda^j */
-  float *left;              /* (R blocks, 4M): weights of the powers, or sums of gradients */
-  float *rows;              /* (R, blocks width) kernels or their gradients, padded */
+  EbbSsmMode *mode;      /* (M) */
+  double *fine, *coarse; /* (width, 2M) lambda^j; (blocks, 2M) lambda^(i width) */
+  float *table;          /* (width, 4M) lambda^j, then j lambda^j */
+  float *left;           /* (R blocks, 4M): weights of the powers, or sums of gradients */
+  float *rows;           /* (R, blocks width) kernels or their gradients, padded */
 } EbbDiagScratch;
 
 size_t ebb_diag_scratch_bytes(const EbbSsmDiagArgs *args);
 EbbDiagScratch ebb_diag_scratch(const EbbSsmDiagArgs *args, int thread);
 
-/* Parameters, discretisation and powers of channel h into the scratch. */
+/* Modes and powers of channel h into the scratch. */
 void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch);
-/* C or e of row r at mode m of channel h. */
-EbbC64 ebb_diag_output(const EbbSsmDiagArgs *args, int64_t r, int64_t h, int64_t m);
 
 EbbStatus ebb_diag_forward(const void *args, const EbbRun *run);
 EbbStatus ebb_diag_backward(const void *args, const EbbRun *run);

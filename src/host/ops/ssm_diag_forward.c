@@ -8,14 +8,10 @@
 /* Lays the parts out from `base` on; returns the bytes they take. */
 static size_t place(const EbbSsmDiagArgs *args, char *base, EbbDiagScratch *scratch) {
   size_t M = (size_t)args->M, I = (size_t)args->blocks, J = (size_t)args->width, R = (size_t)args->R;
-  const EbbPart parts[] = {{&scratch->w, M * sizeof(EbbC64)},
-                           {&scratch->B, M * sizeof(EbbC64)},
-                           {&scratch->discrete, M * sizeof(EbbSsmDiscrete)},
-                           {&scratch->fine, 2 * M * J * sizeof(double)},
-                           {&scratch->coarse, 2 * M * I * sizeof(double)},
-                           {&scratch->table, 4 * M * J * sizeof(float)},
-                           {&scratch->left, R * I * 4 * M * sizeof(float)},
-                           {&scratch->rows, R * I * J * sizeof(float)}};
+  const EbbPart parts[] = {
+      {&scratch->mode, M * sizeof(EbbSsmMode)},        {&scratch->fine, 2 * M * J * sizeof(double)},
+      {&scratch->coarse, 2 * M * I * sizeof(double)},  {&scratch->table, 4 * M * J * sizeof(float)},
+      {&scratch->left, R * I * 4 * M * sizeof(float)}, {&scratch->rows, R * I * J * sizeof(float)}};
   return ebb_place_parts(base, parts, sizeof parts / sizeof *parts);
 }
 
@@ -28,14 +24,6 @@ EbbDiagScratch ebb_diag_scratch(const EbbSsmDiagArgs *args, int thread) {
   EbbDiagScratch scratch;
   place(args, args->scratch + (size_t)thread * args->scratch_row, &scratch);
   return scratch;
-}
-
-EbbC64 ebb_diag_output(const EbbSsmDiagArgs *args, int64_t r, int64_t h, int64_t m) {
-  bool readout = r == args->config.channels;
-  if (readout && !args->e) return ebb_c64_make(1, 0);
-  const float *at =
-      readout ? args->e + 2 * (h * args->M + m) : args->C + 2 * ((r * args->config.H + h) * args->M + m);
-  return ebb_c64_make((double)at[0], (double)at[1]);
 }
 
 /* out = a b for rows of M real and M imaginary parts. */
@@ -58,15 +46,13 @@ static void table_row(int64_t M, const double *restrict power, double j, float *
 
 void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
   int64_t M = args->M, I = args->blocks, J = args->width;
-  double dt = exp((double)args->log_dt[h]) * args->config.rate;
   double *fine = scratch->fine, *coarse = scratch->coarse;
   for (int64_t m = 0; m < M; m++) {
-    ebb_ssm_diag_mode(args, h, m, &scratch->w[m], &scratch->B[m]);
-    scratch->discrete[m] = ebb_ssm_discretise(args->config.disc, ebb_c64_scale(scratch->w[m], dt), args->Lk);
+    scratch->mode[m] = ebb_ssm_mode(&args->diagonal, h, m);
     fine[m] = coarse[m] = 1;
     fine[M + m] = coarse[M + m] = 0;
-    fine[2 * M + m] = scratch->discrete[m].lambda.re;
-    fine[3 * M + m] = scratch->discrete[m].lambda.im;
+    fine[2 * M + m] = scratch->mode[m].discrete.lambda.re;
+    fine[3 * M + m] = scratch->mode[m].discrete.lambda.im;
   }
   for (int64_t j = 2; j < J; j++) multiply_rows(M, fine + (j - 1) * 2 * M, fine + 2 * M, fine + j * 2 * M);
   if (I > 1) multiply_rows(M, fine + (J - 1) * 2 * M, fine + 2 * M, coarse + 2 * M);
@@ -75,15 +61,13 @@ void ebb_diag_powers(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch
   for (int64_t j = 0; j < J; j++) table_row(M, fine + j * 2 * M, (double)j, scratch->table + j * 4 * M);
 }
 
-/* Rows 2 Re(E lambda^(i width)), -2 Im(E lambda^(i width)), with E = B C dt phi. */
+/* Rows 2 Re(E lambda^(i width)), -2 Im(E lambda^(i width)), with E = C bbar. */
 static void weigh(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
   int64_t M = args->M, I = args->blocks;
-  double dt = exp((double)args->log_dt[h]) * args->config.rate;
   for (int64_t r = 0; r < args->R; r++)
     for (int64_t m = 0; m < M; m++) {
-      EbbC64 E =
-          ebb_c64_mul(ebb_c64_mul(scratch->B[m], ebb_diag_output(args, r, h, m)), scratch->discrete[m].phi);
-      E = ebb_c64_scale(E, 2 * dt);
+      EbbC64 E = ebb_c64_mul(ebb_ssm_diag_output(args, r, h, m), ebb_ssm_bbar(&scratch->mode[m]));
+      E = ebb_c64_scale(E, 2);
       float *left = scratch->left + r * I * 2 * M + m;
       const double *power = scratch->coarse + m;
       for (int64_t i = 0; i < I; i++) {
@@ -94,7 +78,7 @@ static void weigh(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *s
 }
 
 static void forward_channel(const EbbSsmDiagArgs *args, int64_t h, const EbbDiagScratch *scratch) {
-  int64_t M = args->M, I = args->blocks, J = args->width, H = args->config.H;
+  int64_t M = args->M, I = args->blocks, J = args->width, H = args->diagonal.config.H;
   ebb_diag_powers(args, h, scratch);
   weigh(args, h, scratch);
   ebb_cpu_gemm(&(EbbGemm){.transpose_b = true,
@@ -109,7 +93,8 @@ static void forward_channel(const EbbSsmDiagArgs *args, int64_t h, const EbbDiag
                           .c = scratch->rows,
                           .ldc = J});
   for (int64_t r = 0; r < args->R; r++) {
-    float *to = r < args->config.channels ? args->k + (r * H + h) * args->Lk : args->ke + h * args->Lk;
+    float *to =
+        r < args->diagonal.config.channels ? args->k + (r * H + h) * args->Lk : args->ke + h * args->Lk;
     memcpy(to, scratch->rows + r * I * J, (size_t)args->Lk * sizeof *to);
   }
 }
@@ -120,7 +105,7 @@ EbbStatus ebb_diag_forward(const void *args_, const EbbRun *run) {
   {
     EbbDiagScratch scratch = ebb_diag_scratch(args, omp_get_thread_num());
 #pragma omp for schedule(static)
-    for (int64_t h = 0; h < args->config.H; h++) forward_channel(args, h, &scratch);
+    for (int64_t h = 0; h < args->diagonal.config.H; h++) forward_channel(args, h, &scratch);
   }
   return EBB_OK;
 }

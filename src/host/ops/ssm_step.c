@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "ebb/ops/ssm_diag.h"
+#include "ebb/ops/ssm_mode.h"
 #include "host/ops/ssm_dplr.h"
 
 /* Rows of a channel are M real, then M imaginary parts; r and q have `rank` of them a channel. */
@@ -103,22 +103,17 @@ static void put_outputs(const EbbSsmStep *step, const EbbSsmStepParams *params) 
 
 static void make_diagonal(const EbbSsmStep *step, const EbbSsmStepConfig *config,
                           const EbbSsmStepParams *params) {
-  EbbSsmDiagArgs args = {.config = config->ssm,
-                         .M = step->M,
-                         .B = params->B,
-                         .inv_w_real = params->inv_w_real,
-                         .w_imag = params->w_imag};
-  for (int64_t h = 0; h < step->H; h++) {
-    double dt = exp((double)params->log_dt[h]) * config->ssm.rate;
+  const EbbSsmDiagonal diagonal = {.config = config->ssm,
+                                   .log_dt = params->log_dt,
+                                   .B = params->B,
+                                   .inv_w_real = params->inv_w_real,
+                                   .w_imag = params->w_imag};
+  for (int64_t h = 0; h < step->H; h++)
     for (int64_t m = 0; m < step->M; m++) {
-      EbbC64 w, B;
-      ebb_ssm_diag_mode(&args, h, m, &w, &B);
-      EbbSsmDiscrete discrete =
-          ebb_ssm_discretise(config->ssm.disc, ebb_c64_scale(w, dt), ebb_ssm_kernel_length(&config->ssm));
-      put(step, step->a, h, m, discrete.lambda);
-      put(step, step->b, h, m, ebb_c64_scale(ebb_c64_mul(B, discrete.phi), dt));
+      const EbbSsmMode mode = ebb_ssm_mode(&diagonal, h, m);
+      put(step, step->a, h, m, mode.discrete.lambda);
+      put(step, step->b, h, m, ebb_ssm_bbar(&mode));
     }
-  }
 }
 
 static EbbC64 lane_of(EbbC64x8 z, int lane) { return ebb_c64_make(z.re[lane], z.im[lane]); }
