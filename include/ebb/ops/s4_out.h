@@ -28,16 +28,31 @@ typedef struct EbbS4OutArgs {
   float *dweight, *dbias; /* as weight and bias, added to; NULL: not wanted */
   float *y;               /* (B, H, L) */
   const float *dy;        /* (B, H, L) */
-  float *gates;   /* (B, tiles, 2H, tile) forward to backward: a above sigmoid(c); NULL: nothing to keep */
-  float *work;    /* per thread (O, tile) and one row of tile, scratch */
-  float *partial; /* (groups, O H + O) scratch of backward: sums for dweight and dbias */
   int64_t B, H, L, O;
-  int64_t tile, tiles; /* columns a tile; tiles that cover L */
-  int64_t groups;      /* the B tiles are split into this many runs; depends on shapes only */
+  int64_t
+      groups; /* sums for dweight are kept apart for this many parts of the batch; depends on shapes only */
+  float *
+      partial; /* (groups, O H + O) scratch of backward: sums for dweight and dbias; on a GPU (groups, O H) */
   float dropout;
   bool glu, tie;
   uint32_t node;
+  EbbDtype storage; /* of everything of shape (B, H, L) or (B, O, L) */
+  /* On the CPU. */
+  float *gates; /* (B, tiles, 2H, tile) forward to backward: a above sigmoid(c); NULL: nothing to keep */
+  float *work;  /* per thread (O, tile) and one row of tile, scratch */
+  int64_t tile, tiles; /* columns a tile; tiles that cover L */
+  /* On a GPU. */
+  float *o;             /* (B, O, L) forward to backward: W h, without bias; y itself where there is no GLU */
+  float *d_o;           /* (B, O, L) scratch of backward */
+  float *bias_parts;    /* (B segments, O) scratch of backward: sums of d_o over parts of rows */
+  void *rounded_weight; /* (O, H) bfloat16, forward to backward; NULL in float32 storage */
 } EbbS4OutArgs;
+
+/* Parts of a row that a block of the GPU takes. */
+enum { EBB_S4_OUT_SEGMENT = 2048 };
+EBB_INLINE int64_t ebb_s4_out_segments(int64_t L) {
+  return (L + EBB_S4_OUT_SEGMENT - 1) / EBB_S4_OUT_SEGMENT;
+}
 
 EBB_INLINE float ebb_glu(float a, float gate) { return a * gate; }
 /* Gradients of a sigmoid(c) with gate = sigmoid(c). */

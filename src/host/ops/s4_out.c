@@ -25,11 +25,19 @@ static void choose_tiles(EbbS4OutArgs *a) {
   a->groups = ebb_min64(clamp(GROUP_FLOATS / (a->O * a->H), GROUPS_LEAST, GROUPS_MOST), a->B * a->tiles);
 }
 
+/* On a GPU a group is a run of rows of the batch: a product adds row by row to the sums of all groups. */
+static void choose_rows(EbbS4OutArgs *a) {
+  int64_t most = clamp(GROUP_FLOATS / (a->O * a->H), GROUPS_LEAST, GROUPS_MOST),
+          rows = (a->B + most - 1) / most;
+  a->groups = (a->B + rows - 1) / rows;
+}
+
 static int64_t partial_floats(const EbbS4OutArgs *a) { return a->O * a->H + a->O; }
 static int64_t work_floats(const EbbS4OutArgs *a) { return (a->O + 1) * a->tile; }
 
 static EbbStatus set_up_inputs(EbbSetup *setup, EbbS4OutArgs *a) {
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, &a->h));
+  a->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, a->storage, 3, true, &a->h));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dh, &a->add_dh));
   a->residual = NULL, a->dresidual = NULL;
   if (ebb_setup_inputs(setup) < 2) return EBB_OK;
@@ -39,26 +47,43 @@ static EbbStatus set_up_inputs(EbbSetup *setup, EbbS4OutArgs *a) {
     return ebb_fail(EBB_SHAPE, "%s: the residual is %s, the layer's values are %s", ebb_setup_where(setup),
                     ebb_shape_text(&residual, text[0], sizeof text[0]),
                     ebb_shape_text(&shape, text[1], sizeof text[1]));
-  EBB_TRY(ebb_setup_input(setup, 1, EBB_F32, 3, false, &a->residual));
+  EBB_TRY(ebb_setup_input(setup, 1, a->storage, 3, false, &a->residual));
   return ebb_setup_input_grad(setup, 1, &a->dresidual, &a->add_dresidual);
 }
 
-static EbbStatus set_up_memory(EbbSetup *setup, EbbS4OutArgs *a) {
+static EbbStatus set_up_parameters(EbbSetup *setup, EbbS4OutArgs *a) {
   const double bound = 1 / sqrt((double)a->H);
   const EbbParamSpec weight = {
       .name = "output_linear.weight", .shape = ebb_shape(a->O, a->H), .draw = EBB_DRAW_UNIFORM, .a = bound};
   const EbbParamSpec bias = {
       .name = "output_linear.bias", .shape = ebb_shape(a->O), .draw = EBB_DRAW_UNIFORM, .a = bound};
   EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
-  EBB_TRY(ebb_setup_param(setup, &bias, &a->bias, &a->dbias));
+  return ebb_setup_param(setup, &bias, &a->bias, &a->dbias);
+}
+
+static EbbStatus set_up_cpu_memory(EbbSetup *setup, EbbS4OutArgs *a) {
   const bool training = ebb_setup_training(setup);
-  a->gates = NULL, a->partial = NULL;
+  choose_tiles(a);
   if (training && a->glu)
     EBB_TRY(ebb_setup_saved(setup, (size_t)(a->B * a->tiles * a->O * a->tile) * sizeof(float), &a->gates));
   if (training)
     EBB_TRY(ebb_setup_scratch(setup, (size_t)(a->groups * partial_floats(a)) * sizeof(float), &a->partial));
   return ebb_setup_scratch(setup, (size_t)(ebb_setup_threads(setup) * work_floats(a)) * sizeof(float),
                            &a->work);
+}
+
+static EbbStatus set_up_gpu_memory(EbbSetup *setup, EbbS4OutArgs *a) {
+  const size_t wide = (size_t)(a->B * a->O * a->L) * ebb_dtype_size(a->storage);
+  const size_t weights = (size_t)(a->O * a->H), parts = (size_t)(a->B * ebb_s4_out_segments(a->L) * a->O);
+  choose_rows(a);
+  EBB_TRY(ebb_setup_saved(setup, a->glu ? wide : 0, &a->o));
+  if (!a->glu) a->o = a->y;
+  EBB_TRY(ebb_setup_saved(setup, a->storage == EBB_BF16 ? weights * ebb_dtype_size(EBB_BF16) : 0,
+                          &a->rounded_weight));
+  if (!ebb_setup_training(setup)) return EBB_OK;
+  EBB_TRY(ebb_setup_scratch(setup, wide, &a->d_o));
+  EBB_TRY(ebb_setup_scratch(setup, parts * sizeof(float), &a->bias_parts));
+  return ebb_setup_scratch(setup, (size_t)a->groups * weights * sizeof(float), &a->partial);
 }
 
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
@@ -72,10 +97,10 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2];
   a->O = c->glu ? 2 * a->H : a->H;
   a->glu = c->glu, a->tie = c->tie, a->dropout = c->dropout, a->node = ebb_setup_node(setup);
-  choose_tiles(a);
-  EBB_TRY(set_up_memory(setup, a));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, &a->y));
-  return ebb_setup_output_grad(setup, 0, &a->dy);
+  EBB_TRY(set_up_parameters(setup, a));
+  EBB_TRY(ebb_setup_output(setup, 0, a->storage, shape, false, &a->y));
+  EBB_TRY(ebb_setup_output_grad(setup, 0, &a->dy));
+  return ebb_setup_backend(setup) == EBB_CUDA ? set_up_gpu_memory(setup, a) : set_up_cpu_memory(setup, a);
 }
 
 /* One tile of work: row b, columns l0 .. l0 + width - 1; `at` is the tile's first element in (B, H, L)
