@@ -27,8 +27,9 @@ static inline auto ebb_bind_kernel(void (*kernel)(Parameters...), Arguments... a
   }()
 #endif
 #define EBB_LAUNCH(run, kernel, grid, block, shared, ...)                                                    \
-  ebb_launched(EBB_LAUNCH_ON(ebb_stream_of(run), kernel, grid, block, shared, __VA_ARGS__), #kernel,         \
-               dim3(grid), dim3(block), shared)
+  ebb_launch((run)->device, #kernel, dim3(grid), dim3(block), shared, [&](cudaStream_t stream_) {            \
+    return EBB_LAUNCH_ON(stream_, kernel, grid, block, shared, __VA_ARGS__);                                 \
+  })
 
 /* Declares `type *name`, the block's dynamic shared memory. Once a kernel, at its top. */
 #ifdef EBB_CUDA_EMULATED
@@ -54,7 +55,14 @@ static inline EbbStatus ebb_launched(cudaError_t error, const char *kernel, dim3
       kernel, grid.x, grid.y, grid.z, block.x, block.y, block.z, shared, cudaGetErrorString(error));
 }
 
-static inline cudaStream_t ebb_stream_of(const EbbRun *run) { return ebb_cuda_stream(run->device); }
+/* What EBB_LAUNCH stands for: `start` launches on a stream. */
+template <class Start>
+static inline EbbStatus ebb_launch(EbbDevice *device, const char *kernel, dim3 grid, dim3 block,
+                                   size_t shared, Start start) {
+  cudaStream_t stream;
+  EBB_TRY(ebb_cuda_stream(device, &stream));
+  return ebb_launched(start(stream), kernel, grid, block, shared);
+}
 
 /* Device memory: seed and step of the run in progress; pass it to kernels that draw random numbers. */
 static inline const EbbCudaStep *ebb_step_of(const EbbRun *run) { return ebb_cuda_step(run->device); }

@@ -19,7 +19,8 @@ typedef struct EbbCudaStep {
   uint64_t seed, step;
 } EbbCudaStep;
 
-cudaStream_t ebb_cuda_stream(const EbbDevice *device);
+/* The stream that work is given to; what has been uploaded goes ahead of it. */
+EbbStatus ebb_cuda_stream(EbbDevice *device, cudaStream_t *stream) EBB_MUST_CHECK;
 const EbbCudaStep *ebb_cuda_step(const EbbDevice *device);
 EbbFault *ebb_cuda_fault(const EbbDevice *device);
 int ebb_cuda_multiprocessors(const EbbDevice *device);

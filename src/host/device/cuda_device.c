@@ -22,7 +22,10 @@ EbbStatus ebb_cuda_check_blas(cublasStatus_t status, const char *what) {
 
 /* ---- what launchers ask ---- */
 
-cudaStream_t ebb_cuda_stream(const EbbDevice *device) { return ebb_cuda_of(device)->stream; }
+EbbStatus ebb_cuda_stream(EbbDevice *device, cudaStream_t *stream) {
+  *stream = ebb_cuda_of(device)->stream;
+  return ebb_cuda_flush(ebb_cuda_of(device));
+}
 const EbbCudaStep *ebb_cuda_step(const EbbDevice *device) { return &ebb_cuda_of(device)->state->step; }
 EbbFault *ebb_cuda_fault(const EbbDevice *device) { return &ebb_cuda_of(device)->state->fault; }
 int ebb_cuda_multiprocessors(const EbbDevice *device) {
@@ -57,6 +60,7 @@ static void cuda_free(EbbDevice *device, void *memory) {
 /* Waits, and turns what kernels noted into an error; the note is wiped, so that it is told once. */
 static EbbStatus cuda_sync(EbbDevice *device) {
   EbbCuda *cuda = ebb_cuda_of(device);
+  EBB_TRY(ebb_cuda_flush(cuda));
   EBB_TRY(ebb_cuda_check(cudaMemcpyAsync(cuda->fault, &cuda->state->fault, sizeof *cuda->fault,
                                          cudaMemcpyDeviceToHost, cuda->stream),
                          "reading what kernels noted"));
@@ -70,6 +74,7 @@ static EbbStatus cuda_sync(EbbDevice *device) {
 
 static EbbStatus cuda_write(EbbDevice *device, void *to, const void *host, size_t bytes) {
   EbbCuda *cuda = ebb_cuda_of(device);
+  EBB_TRY(ebb_cuda_flush(cuda));
   EBB_TRY(ebb_cuda_check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda->stream),
                          "copying to the GPU"));
   return cuda_sync(device);
@@ -77,18 +82,21 @@ static EbbStatus cuda_write(EbbDevice *device, void *to, const void *host, size_
 
 static EbbStatus cuda_read(EbbDevice *device, void *host, const void *from, size_t bytes) {
   EbbCuda *cuda = ebb_cuda_of(device);
+  EBB_TRY(ebb_cuda_flush(cuda));
   EBB_TRY(ebb_cuda_check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream),
                          "copying from the GPU"));
   return cuda_sync(device);
 }
 
 static EbbStatus cuda_copy(EbbDevice *device, void *to, const void *from, size_t bytes) {
+  EBB_TRY(ebb_cuda_flush(ebb_cuda_of(device)));
   return ebb_cuda_check(
       cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ebb_cuda_of(device)->stream),
       "copying on the GPU");
 }
 
 static EbbStatus cuda_zero(EbbDevice *device, void *memory, size_t bytes) {
+  EBB_TRY(ebb_cuda_flush(ebb_cuda_of(device)));
   return ebb_cuda_check(cudaMemsetAsync(memory, 0, bytes, ebb_cuda_of(device)->stream),
                         "zeroing memory of the GPU");
 }

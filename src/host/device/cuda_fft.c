@@ -76,19 +76,19 @@ void ebb_cuda_close_ffts(EbbCuda *cuda) {
 
 /* cuFFT takes its input without const, but out of place only complex to real writes to it. */
 EbbStatus ebb_cuda_fft_r2c(EbbDevice *device, const EbbCudaFft *fft, const float *x, EbbC32 *X) {
-  (void)device; /* the plan knows its stream */
+  EBB_TRY(ebb_cuda_flush(ebb_cuda_of(device)));
   return check(cufftExecR2C(fft->handle, (cufftReal *)(uintptr_t)x, (cufftComplex *)(void *)X),
                "real to complex", &fft->spec);
 }
 
 EbbStatus ebb_cuda_fft_c2r(EbbDevice *device, const EbbCudaFft *fft, EbbC32 *X, float *x) {
-  (void)device; /* the plan knows its stream */
+  EBB_TRY(ebb_cuda_flush(ebb_cuda_of(device)));
   return check(cufftExecC2R(fft->handle, (cufftComplex *)(void *)X, x), "complex to real", &fft->spec);
 }
 
 EbbStatus ebb_cuda_fft_c2c(EbbDevice *device, const EbbCudaFft *fft, const EbbC32 *from, EbbC32 *to,
                            bool inverse) {
-  (void)device; /* the plan knows its stream */
+  EBB_TRY(ebb_cuda_flush(ebb_cuda_of(device)));
   return check(cufftExecC2C(fft->handle, (cufftComplex *)(uintptr_t)from, (cufftComplex *)(void *)to,
                             inverse ? CUFFT_INVERSE : CUFFT_FORWARD),
                "complex", &fft->spec);

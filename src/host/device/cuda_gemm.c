@@ -16,6 +16,7 @@ static cublasOperation_t operation(const EbbCudaMatrix *matrix) {
 
 EbbStatus ebb_cuda_gemm(EbbDevice *device, const EbbCudaGemm *g) {
   EbbCuda *cuda = ebb_cuda_of(device);
+  EBB_TRY(ebb_cuda_flush(cuda));
   cublasStatus_t status = cublasGemmStridedBatchedEx(
       cuda->blas, operation(&g->b), operation(&g->a), (int)g->n, (int)g->m, (int)g->k, &g->alpha, g->b.data,
       data_type(g->b.type), (int)g->b.ld, g->b.stride, g->a.data, data_type(g->a.type), (int)g->a.ld,

@@ -6,22 +6,27 @@
 #include <cuda_runtime_api.h>
 
 #include "host/device/cuda.h"
+#include "host/device/cuda_scatter.h"
 #include "host/device/device_internal.h"
 
-enum { EBB_UPLOAD_SLOTS = 64 };
+enum { EBB_UPLOAD_TRIPS = 16 };
 
-/* Host data on its way: written to pinned memory, copied to device memory on a stream of its own, and from
-   there to its place in the order of the device's work. Both memories are rings. */
-typedef struct EbbUploadSlot {
-  size_t begin, end;  /* of the rings; empty: begin == end */
+/* Host data on its way: [begin, end) of the rings. */
+typedef struct EbbUploadTrip {
+  size_t begin, end;
   cudaEvent_t copied; /* the copy stream has brought it over */
-  cudaEvent_t placed; /* the main stream has taken it */
-} EbbUploadSlot;
+  cudaEvent_t placed; /* the main stream has put it in place */
+} EbbUploadTrip;
+
+/* Written to pinned memory, copied to device memory on a stream of its own, and from there to its place in
+   the order of the device's work. Both memories are rings. */
 typedef struct EbbUploadRing {
   char *host, *device;
-  size_t capacity, head;
-  EbbUploadSlot slot[EBB_UPLOAD_SLOTS];
-  int oldest, used; /* slots oldest .. oldest + used - 1, modulo EBB_UPLOAD_SLOTS */
+  size_t capacity;
+  size_t begin, head; /* what waits for the next trip */
+  EbbScatter waiting;
+  EbbUploadTrip trip[EBB_UPLOAD_TRIPS];
+  int oldest, used; /* trips oldest .. oldest + used - 1, modulo EBB_UPLOAD_TRIPS, are under way */
 } EbbUploadRing;
 
 /* What the device tells the host about itself when the host waits. */
@@ -52,6 +57,8 @@ static inline EbbCuda *ebb_cuda_of(const EbbDevice *device) { return (EbbCuda *)
 EbbStatus ebb_cuda_check_blas(cublasStatus_t status, const char *what) EBB_MUST_CHECK;
 
 EbbStatus ebb_cuda_upload(EbbDevice *device, void *to, const void *host, size_t bytes) EBB_MUST_CHECK;
+/* Sends what uploads have gathered: before any other work. */
+EbbStatus ebb_cuda_flush(EbbCuda *cuda) EBB_MUST_CHECK;
 EbbStatus ebb_cuda_open_ring(EbbCuda *cuda) EBB_MUST_CHECK;
 void ebb_cuda_close_ring(EbbCuda *cuda);
 

@@ -10,6 +10,7 @@ struct EbbRecording {
 EbbStatus ebb_cuda_record_begin(EbbDevice *device) {
   EbbCuda *cuda = ebb_cuda_of(device);
   if (cuda->recording) return ebb_fail(EBB_STATE, "%s records already", device->description);
+  EBB_TRY(ebb_cuda_flush(cuda));
   EBB_TRY(ebb_cuda_check(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal),
                          "starting to record"));
   cuda->recording = true;
@@ -46,6 +47,7 @@ EbbStatus ebb_cuda_record_end(EbbDevice *device, bool keep, EbbRecording **out) 
 }
 
 EbbStatus ebb_cuda_replay(EbbDevice *device, EbbRecording *recording) {
+  EBB_TRY(ebb_cuda_flush(ebb_cuda_of(device)));
   return ebb_cuda_check(cudaGraphLaunch(recording->exec, ebb_cuda_of(device)->stream),
                         "running what was recorded");
 }

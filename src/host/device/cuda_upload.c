@@ -1,4 +1,6 @@
-/* Uploads: a ring of page-locked host memory and its twin in device memory, on a stream of their own. */
+/* Uploads: a ring of page-locked host memory and its twin in device memory. Pieces that are given one after
+   the other gather in the ring and travel together, on a stream of their own, before the next other work; one
+   kernel then puts each in its place. */
 #include <string.h>
 
 #include "host/device/cuda_internal.h"
@@ -16,7 +18,7 @@ static EbbStatus make_ring(EbbCuda *cuda, size_t capacity) {
     return status;
   }
   ring->host = host, ring->device = device;
-  ring->capacity = capacity, ring->head = 0;
+  ring->capacity = capacity, ring->begin = ring->head = 0;
   return EBB_OK;
 }
 
@@ -29,70 +31,100 @@ static void free_ring(EbbCuda *cuda) {
 }
 
 EbbStatus ebb_cuda_open_ring(EbbCuda *cuda) {
-  for (int i = 0; i < EBB_UPLOAD_SLOTS; i++) {
-    EbbUploadSlot *slot = &cuda->ring.slot[i];
+  for (int i = 0; i < EBB_UPLOAD_TRIPS; i++) {
+    EbbUploadTrip *trip = &cuda->ring.trip[i];
     EBB_TRY(
-        ebb_cuda_check(cudaEventCreateWithFlags(&slot->copied, cudaEventDisableTiming), "making an event"));
+        ebb_cuda_check(cudaEventCreateWithFlags(&trip->copied, cudaEventDisableTiming), "making an event"));
     EBB_TRY(
-        ebb_cuda_check(cudaEventCreateWithFlags(&slot->placed, cudaEventDisableTiming), "making an event"));
+        ebb_cuda_check(cudaEventCreateWithFlags(&trip->placed, cudaEventDisableTiming), "making an event"));
   }
   return make_ring(cuda, FIRST_CAPACITY);
 }
 
 void ebb_cuda_close_ring(EbbCuda *cuda) {
-  for (int i = 0; i < EBB_UPLOAD_SLOTS; i++) {
-    if (cuda->ring.slot[i].copied) (void)cudaEventDestroy(cuda->ring.slot[i].copied);
-    if (cuda->ring.slot[i].placed) (void)cudaEventDestroy(cuda->ring.slot[i].placed);
+  for (int i = 0; i < EBB_UPLOAD_TRIPS; i++) {
+    if (cuda->ring.trip[i].copied) (void)cudaEventDestroy(cuda->ring.trip[i].copied);
+    if (cuda->ring.trip[i].placed) (void)cudaEventDestroy(cuda->ring.trip[i].placed);
   }
   free_ring(cuda);
 }
 
 static EbbStatus retire_oldest(EbbUploadRing *ring) {
-  EBB_TRY(ebb_cuda_check(cudaEventSynchronize(ring->slot[ring->oldest].placed), "waiting for an upload"));
-  ring->oldest = (ring->oldest + 1) % EBB_UPLOAD_SLOTS;
+  EBB_TRY(ebb_cuda_check(cudaEventSynchronize(ring->trip[ring->oldest].placed), "waiting for an upload"));
+  ring->oldest = (ring->oldest + 1) % EBB_UPLOAD_TRIPS;
   ring->used--;
   return EBB_OK;
 }
 
-/* Whether a slot in use meets [begin, end). */
+/* Whether a trip under way has [begin, end). */
 static bool is_taken(const EbbUploadRing *ring, size_t begin, size_t end) {
   for (int i = 0; i < ring->used; i++) {
-    const EbbUploadSlot *slot = &ring->slot[(ring->oldest + i) % EBB_UPLOAD_SLOTS];
-    if (slot->begin < end && begin < slot->end) return true;
+    const EbbUploadTrip *trip = &ring->trip[(ring->oldest + i) % EBB_UPLOAD_TRIPS];
+    if (trip->begin < end && begin < trip->end) return true;
   }
   return false;
 }
 
-/* A free piece of the ring. A longer ring is made where three uploads of this size do not fit into it. */
-static EbbStatus claim(EbbCuda *cuda, size_t bytes, EbbUploadSlot **out) {
+static EbbStatus send(EbbCuda *cuda, EbbUploadTrip *trip) {
   EbbUploadRing *ring = &cuda->ring;
-  const size_t size = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  EBB_TRY(ebb_cuda_check(cudaMemcpyAsync(ring->device + trip->begin, ring->host + trip->begin,
+                                         trip->end - trip->begin, cudaMemcpyHostToDevice, cuda->copies),
+                         "uploading to the GPU"));
+  EBB_TRY(ebb_cuda_check(cudaEventRecord(trip->copied, cuda->copies), "uploading to the GPU"));
+  EBB_TRY(ebb_cuda_check(cudaStreamWaitEvent(cuda->stream, trip->copied, 0), "uploading to the GPU"));
+  EBB_TRY(ebb_cuda_scatter(cuda->stream, &ring->waiting));
+  return ebb_cuda_check(cudaEventRecord(trip->placed, cuda->stream), "uploading to the GPU");
+}
+
+EbbStatus ebb_cuda_flush(EbbCuda *cuda) {
+  EbbUploadRing *ring = &cuda->ring;
+  if (!ring->waiting.count) return EBB_OK;
+  if (ring->used == EBB_UPLOAD_TRIPS) EBB_TRY(retire_oldest(ring));
+  EbbUploadTrip *trip = &ring->trip[(ring->oldest + ring->used) % EBB_UPLOAD_TRIPS];
+  trip->begin = ring->begin, trip->end = ring->head;
+  ring->used++;
+  EbbStatus status = send(cuda, trip);
+  ring->waiting.count = 0;
+  ring->begin = ring->head;
+  return status;
+}
+
+/* Room for `size` bytes at the ring's head. A longer ring is made where three pieces of this size do not fit.
+ */
+static EbbStatus make_room(EbbCuda *cuda, size_t size) {
+  EbbUploadRing *ring = &cuda->ring;
+  const bool wraps = ring->head + size > ring->capacity;
+  if (wraps || ring->waiting.count == EBB_SCATTER_PIECES) EBB_TRY(ebb_cuda_flush(cuda));
   if (3 * size > ring->capacity) {
+    EBB_TRY(ebb_cuda_flush(cuda));
     while (ring->used) EBB_TRY(retire_oldest(ring));
     free_ring(cuda);
     EBB_TRY(make_ring(cuda, 4 * size));
+  } else if (wraps) {
+    ring->begin = ring->head = 0;
   }
-  if (ring->head + size > ring->capacity) ring->head = 0;
-  while (ring->used == EBB_UPLOAD_SLOTS || is_taken(ring, ring->head, ring->head + size))
-    EBB_TRY(retire_oldest(ring));
-  *out = &ring->slot[(ring->oldest + ring->used) % EBB_UPLOAD_SLOTS];
-  (*out)->begin = ring->head, (*out)->end = ring->head + size;
-  ring->head += size;
-  ring->used++;
+  while (is_taken(ring, ring->head, ring->head + size)) EBB_TRY(retire_oldest(ring));
   return EBB_OK;
+}
+
+/* Whether a waiting piece goes to memory that meets [to, to + bytes): then the two must not travel together.
+ */
+static bool meets_waiting(const EbbScatter *waiting, const char *to, size_t bytes) {
+  for (int i = 0; i < waiting->count; i++)
+    if (waiting->piece[i].to < to + bytes && to < waiting->piece[i].to + waiting->piece[i].bytes) return true;
+  return false;
 }
 
 EbbStatus ebb_cuda_upload(EbbDevice *device, void *to, const void *host, size_t bytes) {
   EbbCuda *cuda = ebb_cuda_of(device);
-  EbbUploadSlot *slot = NULL;
-  EBB_TRY(claim(cuda, bytes, &slot));
-  char *pinned = cuda->ring.host + slot->begin, *staged = cuda->ring.device + slot->begin;
-  memcpy(pinned, host, bytes);
-  EBB_TRY(ebb_cuda_check(cudaMemcpyAsync(staged, pinned, bytes, cudaMemcpyHostToDevice, cuda->copies),
-                         "uploading to the GPU"));
-  EBB_TRY(ebb_cuda_check(cudaEventRecord(slot->copied, cuda->copies), "uploading to the GPU"));
-  EBB_TRY(ebb_cuda_check(cudaStreamWaitEvent(cuda->stream, slot->copied, 0), "uploading to the GPU"));
-  EBB_TRY(ebb_cuda_check(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyDeviceToDevice, cuda->stream),
-                         "uploading to the GPU"));
-  return ebb_cuda_check(cudaEventRecord(slot->placed, cuda->stream), "uploading to the GPU");
+  EbbUploadRing *ring = &cuda->ring;
+  const size_t size = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  if (cuda->recording) return ebb_fail(EBB_STATE, "an upload while %s records", device->description);
+  if (meets_waiting(&ring->waiting, to, bytes)) EBB_TRY(ebb_cuda_flush(cuda));
+  EBB_TRY(make_room(cuda, size));
+  memcpy(ring->host + ring->head, host, bytes);
+  ring->waiting.piece[ring->waiting.count++] =
+      (EbbScatterPiece){.from = ring->device + ring->head, .to = to, .bytes = (int64_t)bytes};
+  ring->head += size;
+  return EBB_OK;
 }
