@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ebb/train.h"
+#include "support/tiny_listops.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};
@@ -59,8 +60,6 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 // Allocations before each batch was reported, by batch.
 struct Watched {
   std::vector<int64_t> at;
@@ -71,54 +70,28 @@ void on_batch(void *context, const char *label, int64_t, int64_t, const char *) 
   if (std::string(label).rfind("epoch", 0) == 0) static_cast<Watched *>(context)->at.push_back(now);
 }
 
-class Allocation : public testing::Test {
+class Allocation : public ebb_test::TinyListops {
 protected:
-  fs::path root;
-
-  void SetUp() override {
-    root = fs::path(testing::TempDir()) / "ebb_allocation";
-    fs::remove_all(root);
-    fs::create_directories(root);
-    EbbListopsConfig listops = {};
-    listops.n_train = 80, listops.n_val = 8, listops.n_test = 8;
-    listops.max_depth = 4, listops.max_args = 4;
-    listops.min_length = 5, listops.max_length = 40;
-    listops.seed = 1;
-    ASSERT_EQ(ebb_listops_generate(root.c_str(), &listops), EBB_OK) << ebb_error();
-  }
-  void TearDown() override { fs::remove_all(root); }
-
   // Allocations that each batch of the last of two epochs made; the first has met every batch length.
   std::vector<int64_t> second_epoch(std::vector<std::string> keys) {
-    keys.insert(keys.begin(),
-                {"dataset.data_dir=" + root.string(), "dataset._name_=listops", "dataset.l_max=40",
-                 "model.d_model=8", "model.n_layers=2", "model.dropout=0.1", "model.layer.d_state=8",
-                 "loader.batch_size=8", "loader.shuffle=false", "loader.bucket_quantum=8",
-                 "trainer.max_epochs=2", "trainer.log_every_n_steps=1000", "trainer.ema_decay=0.9",
-                 "threads=2", "device=cpu"});
-    EbbConfig *config = nullptr;
-    EbbExperiment *experiment = nullptr;
-    EXPECT_EQ(ebb_config_create(&config), EBB_OK);
-    for (const std::string &key : keys)
-      EXPECT_EQ(ebb_config_override(config, key.c_str()), EBB_OK) << ebb_error();
+    keys.push_back("trainer.ema_decay=0.9");
     const int64_t before = allocations;
-    EXPECT_EQ(ebb_experiment_create(config, &experiment), EBB_OK) << ebb_error();
+    EbbExperiment *made = experiment(keys);
+    EXPECT_NE(made, nullptr) << ebb_error();
     EXPECT_GT(allocations, before) << "the library's allocations are not counted";
     Watched watched;
     watched.at.reserve(64);
     EbbWatcher watcher = {};
     watcher.context = &watched;
     watcher.batch = on_batch;
-    fs::remove_all(root / "run");
-    EXPECT_EQ(ebb_experiment_train(experiment, (root / "run").c_str(), false, &watcher), EBB_OK)
-        << ebb_error();
-    ebb_experiment_destroy(experiment);
-    ebb_config_destroy(config);
+    std::filesystem::remove_all(root / "run");
+    EXPECT_EQ(ebb_experiment_train(made, (root / "run").c_str(), false, &watcher), EBB_OK) << ebb_error();
+    ebb_experiment_destroy(made);
     EXPECT_EQ(watched.at.size(), 20U);
-    std::vector<int64_t> made;
+    std::vector<int64_t> counts;
     for (size_t i = watched.at.size() / 2 + 1; i < watched.at.size(); i++)
-      made.push_back(watched.at[i] - watched.at[i - 1]);
-    return made;
+      counts.push_back(watched.at[i] - watched.at[i - 1]);
+    return counts;
   }
 };
 
