@@ -1,13 +1,10 @@
 // The checks of op_check.h for the ops around the state-space layer.
 #include <gtest/gtest.h>
 
-#include "ebb/ops/batch_norm.h"
 #include "ebb/ops/cross_entropy.h"
 #include "ebb/ops/embedding.h"
 #include "ebb/ops/encode_linear.h"
 #include "ebb/ops/gelu.h"
-#include "ebb/ops/layer_norm.h"
-#include "ebb/ops/layer_norm_scalar.h"
 #include "ebb/ops/linear.h"
 #include "ebb/ops/mse.h"
 #include "ebb/ops/pool.h"
@@ -60,8 +57,6 @@ std::vector<OpCase> cases() {
   const OpInput x = floats({3, 5, 37}), wide = floats({2, 4, 300}),
                 tokens = integers({2, 37}, {4, 0, 9, 9, 9, 0, 2});
   const OpInput lengths = integers({3}, {37, 1, 20}), labels = integers({4}, {2, 0, 4, 1});
-  const auto batch = bytes_of(EbbBatchNormConfig{1e-5, 0.1});
-  const auto layer = bytes_of(EbbLayerNormConfig{1e-5}), scalar = bytes_of(NoConfig{});
   const auto mean = bytes_of(EbbPoolConfig{EBB_POOL_MEAN}), last = bytes_of(EbbPoolConfig{EBB_POOL_LAST});
   const auto out = [](bool glu, float dropout, bool tie) {
     return bytes_of(EbbS4OutConfig{glu, dropout, tie});
@@ -72,12 +67,6 @@ std::vector<OpCase> cases() {
           {floats({2, 600, 1})}),
       one("encoder of three inputs", "encode_linear", bytes_of(EbbEncodeLinearConfig{3, 35}),
           {floats({2, 40, 3})}),
-      one("batch norm", "batch_norm", batch, {x}),
-      one("batch norm, running statistics", "batch_norm", batch, {x}, false),
-      one("layer norm", "layer_norm", layer, {x}),
-      one("layer norm, several tiles", "layer_norm", layer, {wide}),
-      one("scalar layer norm", "layer_norm_scalar", scalar, {x}),
-      one("scalar layer norm, several tiles", "layer_norm_scalar", scalar, {wide}),
       one("glu", "s4_out", out(true, 0, true), {x}),
       one("glu, residual", "s4_out", out(true, 0, true), {x, x}),
       one("glu, tied dropout, residual", "s4_out", out(true, 0.3F, true), {x, x}),

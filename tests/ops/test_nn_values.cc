@@ -3,14 +3,11 @@
 
 #include <cmath>
 
-#include "ebb/ops/batch_norm.h"
 #include "ebb/ops/cross_entropy.h"
 #include "ebb/ops/dropout.h"
 #include "ebb/ops/embedding.h"
 #include "ebb/ops/encode_linear.h"
 #include "ebb/ops/gelu.h"
-#include "ebb/ops/layer_norm.h"
-#include "ebb/ops/layer_norm_scalar.h"
 #include "ebb/ops/linear.h"
 #include "ebb/ops/mse.h"
 #include "ebb/ops/pool.h"
@@ -18,26 +15,20 @@
 #include "ebb/ops/s4_out.h"
 #include "host/dropout.h"
 #include "host/rows.h"
+#include "support/expect_near.h"
 #include "support/no_config.h"
 #include "support/op_run.h"
 
 namespace {
 
 using ebb_test::Doubles;
+using ebb_test::expect_near;
 using ebb_test::Floats;
 using ebb_test::integer_tensor;
 using ebb_test::NoConfig;
 using ebb_test::OpRun;
 using ebb_test::random_tensor;
 using ebb_test::Tensor;
-
-void expect_near(const Floats &got, const Doubles &expected, double tolerance, const char *what) {
-  ASSERT_EQ(got.size(), expected.size()) << what;
-  for (size_t i = 0; i < got.size(); i++)
-    ASSERT_NEAR(got[i], expected[i], tolerance * (1 + std::fabs(expected[i]))) << what << ", element " << i;
-}
-
-#define FORWARD(run) ASSERT_EQ((run).forward(), EBB_OK) << ebb_error()
 
 TEST(Rows, SumsOfAnyLengthAreThoseInDouble) {
   for (int64_t n : {1, 15, 31, 32, 33, 1023, 1024, 1057, 5000}) {
@@ -127,94 +118,6 @@ struct NormShape {
   int64_t B, H, L;
   size_t at(int64_t b, int64_t h, int64_t l) const { return size_t((b * H + h) * L + l); }
 };
-
-TEST(BatchNorm, TrainingNormalisesAndUpdatesRunningStatistics) {
-  const NormShape s = {3, 4, 1500};
-  const Tensor x = random_tensor({s.B, s.H, s.L}, 6, 4, 5);
-  OpRun run("batch_norm", EbbBatchNormConfig{1e-5, 0.1}, {x});
-  run.set_param("weight", {1, 2, -1, 0.5F});
-  run.set_param("bias", {0, 1, 2, 3});
-  FORWARD(run);
-  const Floats weight = run.param("weight"), bias = run.param("bias");
-  Doubles y(x.floats.size()), running_mean(4), running_var(4);
-  const double n = double(s.B * s.L);
-  for (int64_t h = 0; h < s.H; h++) {
-    double mean = 0, squares = 0;
-    for (int64_t b = 0; b < s.B; b++)
-      for (int64_t l = 0; l < s.L; l++) mean += x.floats[s.at(b, h, l)] / n;
-    for (int64_t b = 0; b < s.B; b++)
-      for (int64_t l = 0; l < s.L; l++) squares += std::pow(x.floats[s.at(b, h, l)] - mean, 2);
-    for (int64_t b = 0; b < s.B; b++)
-      for (int64_t l = 0; l < s.L; l++)
-        y[s.at(b, h, l)] =
-            (x.floats[s.at(b, h, l)] - mean) / std::sqrt(squares / n + 1e-5) * weight[size_t(h)] +
-            bias[size_t(h)];
-    running_mean[size_t(h)] = 0.1 * mean;
-    running_var[size_t(h)] = 0.9 + 0.1 * squares / (n - 1);
-  }
-  expect_near(run.output(), y, 2e-6, "y");
-  expect_near(run.param("running_mean"), running_mean, 1e-6, "running_mean");
-  expect_near(run.param("running_var"), running_var, 1e-6, "running_var");
-}
-
-TEST(BatchNorm, EvaluationUsesRunningStatisticsAndLeavesThem) {
-  const Tensor x = random_tensor({2, 2, 3}, 7);
-  OpRun run("batch_norm", EbbBatchNormConfig{1e-5, 0.1}, {x});
-  run.set_param("running_mean", {0.5F, -1});
-  run.set_param("running_var", {4, 0.25F});
-  run.run.training = false;
-  FORWARD(run);
-  const double mean[] = {0.5, -1}, var[] = {4, 0.25};
-  Doubles y;
-  for (size_t i = 0; i < x.floats.size(); i++) {
-    const size_t h = i / 3 % 2;
-    y.push_back((x.floats[i] - mean[h]) / std::sqrt(var[h] + 1e-5));
-  }
-  expect_near(run.output(), y, 1e-6, "y");
-  EXPECT_EQ(run.param("running_mean"), (Floats{0.5F, -1}));
-  EXPECT_EQ(run.param("running_var"), (Floats{4, 0.25F}));
-}
-
-// y and dx of a norm over channels, column by column, from y(column) given as a function.
-TEST(LayerNorm, NormalisesEveryColumn) {
-  const NormShape s = {2, 5, 300};
-  const Tensor x = random_tensor({s.B, s.H, s.L}, 8, 9, 11);
-  OpRun run("layer_norm", EbbLayerNormConfig{1e-5}, {x});
-  run.set_param("weight", {1, 2, -1, 0.5F, 3});
-  run.set_param("bias", {0, 1, 2, 3, -4});
-  FORWARD(run);
-  const Floats weight = run.param("weight"), bias = run.param("bias");
-  Doubles y(x.floats.size());
-  for (int64_t b = 0; b < s.B; b++)
-    for (int64_t l = 0; l < s.L; l++) {
-      double mean = 0, var = 0;
-      for (int64_t h = 0; h < s.H; h++) mean += x.floats[s.at(b, h, l)] / double(s.H);
-      for (int64_t h = 0; h < s.H; h++) var += std::pow(x.floats[s.at(b, h, l)] - mean, 2) / double(s.H);
-      for (int64_t h = 0; h < s.H; h++)
-        y[s.at(b, h, l)] =
-            (x.floats[s.at(b, h, l)] - mean) / std::sqrt(var + 1e-5) * weight[size_t(h)] + bias[size_t(h)];
-    }
-  expect_near(run.output(), y, 2e-5, "y");
-}
-
-TEST(LayerNormScalar, DividesByTheStandardDeviation) {
-  const NormShape s = {2, 3, 140};
-  const Tensor x = random_tensor({s.B, s.H, s.L}, 9);
-  OpRun run("layer_norm_scalar", NoConfig{}, {x});
-  run.set_param("s", {1.5F});
-  run.set_param("m", {0.25F});
-  FORWARD(run);
-  Doubles y(x.floats.size());
-  for (int64_t b = 0; b < s.B; b++)
-    for (int64_t l = 0; l < s.L; l++) {
-      double mean = 0, var = 0;
-      for (int64_t h = 0; h < s.H; h++) mean += x.floats[s.at(b, h, l)] / double(s.H);
-      for (int64_t h = 0; h < s.H; h++) var += std::pow(x.floats[s.at(b, h, l)] - mean, 2) / double(s.H);
-      for (int64_t h = 0; h < s.H; h++)
-        y[s.at(b, h, l)] = 1.5 / std::sqrt(var) * (x.floats[s.at(b, h, l)] - mean + 0.25);
-    }
-  expect_near(run.output(), y, 2e-4, "y"); // some columns have a small deviation
-}
 
 struct OutCase {
   bool glu;

@@ -9,6 +9,7 @@
 
 #include "ebb/graph.h"
 #include "ebb/rng.h"
+#include "support/stored.h"
 
 namespace ebb_test {
 
@@ -19,6 +20,7 @@ struct Tensor {
   std::vector<int64_t> shape;
   Floats floats;
   std::vector<int32_t> integers = {};
+  bool activation = false; // floats: stored as the graph's activations are
 };
 
 inline int64_t size_of(const std::vector<int64_t> &shape) {
@@ -44,11 +46,13 @@ public:
   // `status` holds what recording gave; the rest may be used only where it is EBB_OK.
   template <class Config>
   OpRun(const char *op, const Config &config, const std::vector<Tensor> &inputs, int outputs = 1,
-        int threads = 1, bool backward = true, const std::string &device = "cpu")
-      : tensors_(inputs), outputs_(size_t(outputs)) {
+        int threads = 1, bool backward = true, const std::string &device = "cpu",
+        EbbDtype activations = EBB_F32)
+      : activations_(activations), tensors_(inputs), outputs_(size_t(outputs)) {
     must(ebb_device_open(device.c_str(), threads, &device_));
     must(ebb_params_create(device_, &params_));
     must(ebb_graph_create(params_, nullptr, backward, &graph_));
+    must(ebb_graph_store_activations(graph_, activations));
     for (const Tensor &t : inputs) add_input(t, backward);
     status = ebb_graph_apply(graph_, ebb_op_find(op), "node", &config, sizeof config, inputs_.data(),
                              int(inputs_.size()), outputs_.data(), outputs);
@@ -68,28 +72,29 @@ public:
   }
 
   EbbStatus forward() {
-    for (size_t i = 0; i < inputs_.size(); i++)
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      const Stored floats(ebb_graph_dtype(graph_, inputs_[i]), tensors_[i].floats);
       must(ebb_graph_write(graph_, inputs_[i],
-                           tensors_[i].integers.empty() ? static_cast<const void *>(tensors_[i].floats.data())
-                                                        : tensors_[i].integers.data()));
+                           tensors_[i].integers.empty() ? floats.data() : tensors_[i].integers.data()));
+    }
     EbbStatus started = ebb_graph_forward(graph_, &run);
     return started == EBB_OK ? ebb_device_sync(device_) : started;
   }
   void backward(const Floats &cotangent) {
     must(ebb_params_zero_grad(params_));
-    must(ebb_graph_write_grad(graph_, outputs_[0], cotangent.data()));
+    const Stored dy(ebb_graph_dtype(graph_, outputs_[0]), cotangent);
+    must(ebb_graph_write_grad(graph_, outputs_[0], static_cast<const float *>(dy.data())));
     must(ebb_graph_backward(graph_, &run));
   }
   Floats output(int i = 0) {
-    EbbShape shape = ebb_graph_shape(graph_, outputs_[size_t(i)]);
-    Floats host(size_t(ebb_shape_size(&shape)));
-    must(ebb_graph_read(graph_, outputs_[size_t(i)], host.data()));
-    return host;
+    Stored y(ebb_graph_dtype(graph_, outputs_[size_t(i)]), Floats(size_of_value(outputs_[size_t(i)])));
+    must(ebb_graph_read(graph_, outputs_[size_t(i)], y.data()));
+    return y.floats();
   }
   Floats input_grad(int i = 0) {
-    Floats host(tensors_[size_t(i)].floats.size());
-    must(ebb_graph_read_grad(graph_, inputs_[size_t(i)], host.data()));
-    return host;
+    Stored dx(ebb_graph_dtype(graph_, inputs_[size_t(i)]), Floats(size_of_value(inputs_[size_t(i)])));
+    must(ebb_graph_read_grad(graph_, inputs_[size_t(i)], static_cast<float *>(dx.data())));
+    return dx.floats();
   }
   Floats param(const std::string &name) {
     Floats host(size_t(ebb_params_at(params_, find(name))->size));
@@ -122,14 +127,22 @@ private:
     EbbValue value;
     bool integer = !t.integers.empty();
     must(ebb_graph_input(graph_, ("input" + std::to_string(inputs_.size())).c_str(),
-                         integer ? EBB_I32 : EBB_F32, ebb_shape_from(int(t.shape.size()), t.shape.data()),
-                         backward && !integer, &value));
+                         integer        ? EBB_I32
+                         : t.activation ? activations_
+                                        : EBB_F32,
+                         ebb_shape_from(int(t.shape.size()), t.shape.data()), backward && !integer, &value));
     inputs_.push_back(value);
+  }
+
+  size_t size_of_value(EbbValue value) {
+    EbbShape shape = ebb_graph_shape(graph_, value);
+    return size_t(ebb_shape_size(&shape));
   }
 
   EbbDevice *device_ = nullptr;
   EbbParams *params_ = nullptr;
   EbbGraph *graph_ = nullptr;
+  EbbDtype activations_;
   std::vector<Tensor> tensors_;
   std::vector<EbbValue> inputs_, outputs_;
 };

@@ -102,7 +102,7 @@ EbbStatus ebb_graph_input(EbbGraph *graph, const char *name, EbbDtype type, EbbS
   Value *value = &graph->value[*out];
   value->dtype = type;
   value->shape = shape;
-  value->differentiable = grad && graph->backward && type == EBB_F32;
+  value->differentiable = grad && graph->backward && type != EBB_I32;
   graph->laid_out = false;
   return EBB_OK;
 }
