@@ -99,11 +99,9 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbCrossEntropyArgs *a = (const EbbCrossEntropyArgs *)args;
   EbbFault *fault = ebb_fault_of(run);
   const size_t scratch = EBB_WARP * sizeof(double);
-  if (a->B <= ONE_BLOCK_ROWS && a->B * a->V <= ONE_BLOCK_SCORES) {
-    const unsigned wanted = (unsigned)a->B * EBB_WARP, most = ONE_BLOCK_THREADS;
-    const unsigned threads = wanted < most ? wanted : most;
-    return EBB_LAUNCH(run, score_rows, dim3(1), dim3(threads), scratch, *a, fault);
-  }
+  if (a->B <= ONE_BLOCK_ROWS && a->B * a->V <= ONE_BLOCK_SCORES)
+    return EBB_LAUNCH(run, score_rows, dim3(1), dim3(ebb_threads(a->B * EBB_WARP, ONE_BLOCK_THREADS)),
+                      scratch, *a, fault);
   const dim3 blocks(ebb_blocks(a->B, THREADS / EBB_WARP));
   EBB_TRY(EBB_LAUNCH(run, score_rows, blocks, dim3(THREADS), scratch, *a, fault));
   return EBB_LAUNCH(run, join_all_rows, dim3(1), dim3(JOIN_THREADS), scratch, *a, fault);
@@ -112,7 +110,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
 static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbCrossEntropyArgs *a = (const EbbCrossEntropyArgs *)args;
   if (!a->dlogits) return EBB_OK;
-  const unsigned threads = a->V < THREADS ? EBB_WARP * ebb_blocks(a->V, EBB_WARP) : THREADS;
+  const unsigned threads = ebb_threads(a->V, THREADS);
   const unsigned chunks = ebb_blocks(a->V, threads);
   return EBB_LAUNCH(run, score_gradient, dim3((unsigned)a->B * chunks), dim3(threads), 0, *a, (int)chunks);
 }

@@ -88,7 +88,7 @@ static __device__ ScatterBlock scatter_block(const EbbEmbeddingArgs &a) {
   const int64_t rest = blockIdx.x / h_tiles, v0 = rest % ranges * EBB_EMBEDDING_TOKENS;
   const int64_t left = a.V - v0;
   return {blockIdx.x % h_tiles * TILE, v0, rest / ranges,
-          (int)(left < EBB_EMBEDDING_TOKENS ? left : EBB_EMBEDDING_TOKENS)};
+          left < EBB_EMBEDDING_TOKENS ? (int)left : (int)EBB_EMBEDDING_TOKENS};
 }
 
 /* Adds tile `index` of positions to the warp's sums. */
@@ -156,7 +156,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
 static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbEmbeddingArgs *a = (const EbbEmbeddingArgs *)args;
   if (!a->dweight) return EBB_OK;
-  const int64_t tokens = a->V < EBB_EMBEDDING_TOKENS ? a->V : EBB_EMBEDDING_TOKENS;
+  const int tokens = a->V < EBB_EMBEDDING_TOKENS ? (int)a->V : (int)EBB_EMBEDDING_TOKENS;
   const size_t bytes = (size_t)(WARPS * TILE * (TILE_STRIDE + tokens)) * sizeof(float);
   const dim3 blocks((unsigned)(ebb_embedding_tiles(a->H) * ebb_embedding_ranges(a->V) * a->splits));
   EBB_STORAGE_DISPATCH(a->storage, S, {

@@ -46,7 +46,7 @@ static __device__ void load_inputs(const EbbEncodeLinearArgs &a, const float *x,
   }
 }
 
-static __device__ __forceinline__ int chunk_of(int64_t left) { return left < CHUNK ? (int)left : CHUNK; }
+static __device__ __forceinline__ int chunk_of(int64_t left) { return left < CHUNK ? (int)left : (int)CHUNK; }
 
 /* What a block of the forward pass keeps in shared memory. */
 struct Operands {

@@ -95,4 +95,9 @@ static inline EbbStatus ebb_cuda_fft_c2c(const EbbRun *run, const EbbCudaFft *ff
 /* Blocks of `size` that cover n. */
 static inline unsigned ebb_blocks(int64_t n, int64_t size) { return (unsigned)((n + size - 1) / size); }
 
+/* Threads of a block that has work for n: whole warps, `most` at most. */
+static inline unsigned ebb_threads(int64_t n, int64_t most) {
+  return n < most ? 32 * ebb_blocks(n, 32) : (unsigned)most;
+}
+
 #endif

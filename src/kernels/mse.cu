@@ -34,10 +34,8 @@ __global__ void mse_backward(EbbMseArgs a) {
 
 static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbMseArgs *a = (const EbbMseArgs *)args;
-  const int64_t size = a->B * a->O;
-  const unsigned threads = size < LOSS_THREADS ? EBB_WARP * ebb_blocks(size, EBB_WARP) : LOSS_THREADS;
-  return EBB_LAUNCH(run, mse_forward, dim3(1), dim3(threads), EBB_WARP * sizeof(double), *a,
-                    ebb_fault_of(run));
+  const dim3 threads(ebb_threads(a->B * a->O, LOSS_THREADS));
+  return EBB_LAUNCH(run, mse_forward, dim3(1), threads, EBB_WARP * sizeof(double), *a, ebb_fault_of(run));
 }
 
 static EbbStatus backward(const void *args, const EbbRun *run) {

@@ -58,10 +58,8 @@ template <class S, int N> __global__ void pool_backward(EbbPoolArgs a) {
   }
 }
 
-/* Threads of a block that works along a row: each takes a few packs of a long one. */
-static unsigned row_threads(int64_t L, int N) {
-  const unsigned needed = EBB_WARP * ebb_blocks(L, EBB_WARP * N);
-  return needed < THREADS_MOST ? needed : THREADS_MOST;
+static dim3 threads_of(const EbbPoolArgs *a, int N) {
+  return dim3(ebb_threads((a->L + N - 1) / N, THREADS_MOST));
 }
 
 static EbbStatus forward(const void *args, const EbbRun *run) {
@@ -72,7 +70,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
       return EBB_LAUNCH(run, pool_last<S>, dim3(ebb_blocks(a->B * a->H, LAST_THREADS)), dim3(LAST_THREADS), 0,
                         *a, fault);
     EBB_PACK_DISPATCH(a->L, N, {
-      return EBB_LAUNCH(run, (pool_mean<S, N>), dim3((unsigned)(a->B * a->H)), dim3(row_threads(a->L, N)),
+      return EBB_LAUNCH(run, (pool_mean<S, N>), dim3((unsigned)(a->B * a->H)), threads_of(a, N),
                         EBB_WARP * sizeof(double), *a, fault);
     });
   });
@@ -83,8 +81,7 @@ static EbbStatus backward(const void *args, const EbbRun *run) {
   if (!a->dx) return EBB_OK;
   EBB_STORAGE_DISPATCH(a->storage, S, {
     EBB_PACK_DISPATCH(a->L, N, {
-      return EBB_LAUNCH(run, (pool_backward<S, N>), dim3((unsigned)(a->B * a->H)), dim3(row_threads(a->L, N)),
-                        0, *a);
+      return EBB_LAUNCH(run, (pool_backward<S, N>), dim3((unsigned)(a->B * a->H)), threads_of(a, N), 0, *a);
     });
   });
 }

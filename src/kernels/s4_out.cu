@@ -116,8 +116,7 @@ static dim3 blocks_of(const EbbS4OutArgs *a) {
 
 /* A thread takes up to PACKS packs of a segment, or more of a full one. */
 static dim3 threads_of(const EbbS4OutArgs *a, int N) {
-  const unsigned needed = EBB_WARP * ebb_blocks(a->L, EBB_WARP * N * PACKS);
-  return dim3(needed < THREADS_MOST ? needed : THREADS_MOST);
+  return dim3(ebb_threads(ebb_blocks(a->L, N * PACKS), THREADS_MOST));
 }
 
 /* Runs `body` with the storage type S, the pack N and whether there is a GLU. */
