@@ -87,7 +87,8 @@ __global__ void join_all_rows(EbbCrossEntropyArgs a, EbbFault *fault) {
 __global__ void score_gradient(EbbCrossEntropyArgs a, int chunks) {
   const int64_t b = blockIdx.x / chunks, v = (int64_t)(blockIdx.x % chunks) * blockDim.x + threadIdx.x;
   if (v >= a.V) return;
-  const float scale = (float)((double)*a.dloss / *a.weight_sum * (double)row_weight(a.weights, b));
+  const double w = (double)row_weight(a.weights, b);
+  const float scale = w > 0 ? (float)((double)*a.dloss / *a.weight_sum * w) : 0.0f;
   const int64_t at = b * a.V + v;
   float gradient = 0;
   if (scale != 0) gradient = scale * ebb_class_probability(a.logits[at], a.lse[b]);

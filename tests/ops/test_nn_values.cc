@@ -17,6 +17,7 @@
 #include "host/rows.h"
 #include "support/expect_near.h"
 #include "support/no_config.h"
+#include "support/op_check.h"
 #include "support/op_run.h"
 
 namespace {
@@ -29,6 +30,9 @@ using ebb_test::NoConfig;
 using ebb_test::OpRun;
 using ebb_test::random_tensor;
 using ebb_test::Tensor;
+
+class NnValues : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Devices, NnValues, testing::ValuesIn(ebb_test::devices()));
 
 TEST(Rows, SumsOfAnyLengthAreThoseInDouble) {
   for (int64_t n : {1, 15, 31, 32, 33, 1023, 1024, 1057, 5000}) {
@@ -74,11 +78,11 @@ TEST(Dropout, RowsAreTheDrawsOneByOne) {
   }
 }
 
-TEST(Embedding, GathersRowsAndAddsGradientsUp) {
+TEST_P(NnValues, EmbeddingGathersRowsAndAddsGradientsUp) {
   const int64_t B = 2, L = 21, V = 7, H = 18;
   const std::vector<int32_t> tokens = {3, 3, 0, 6, 1, 1, 1, 5, 3, 0, 0, 0, 0, 2, 6, 3, 3, 0, 0, 0, 0,
                                        5, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 5, 4, 3, 2, 1, 0, 3};
-  OpRun run("embedding", EbbEmbeddingConfig{V, H}, {integer_tensor({B, L}, tokens)});
+  OpRun run("embedding", EbbEmbeddingConfig{V, H}, {integer_tensor({B, L}, tokens)}, 1, 1, true, GetParam());
   FORWARD(run);
   const Floats w = run.param("weight"), dy = random_tensor({B, H, L}, 4).floats;
   run.backward(dy);
@@ -94,11 +98,11 @@ TEST(Embedding, GathersRowsAndAddsGradientsUp) {
   expect_near(run.param_grad("weight"), dw, 1e-6, "dweight");
 }
 
-TEST(EncodeLinear, ProjectsEveryStep) {
+TEST_P(NnValues, EncodeLinearProjectsEveryStep) {
   for (int64_t I : {1, 4}) {
     const int64_t B = 2, L = 530, H = 3;
     const Tensor x = random_tensor({B, L, I}, 5);
-    OpRun run("encode_linear", EbbEncodeLinearConfig{I, H}, {x});
+    OpRun run("encode_linear", EbbEncodeLinearConfig{I, H}, {x}, 1, 1, true, GetParam());
     FORWARD(run);
     const Floats w = run.param("weight"), bias = run.param("bias");
     Doubles y(size_t(B * H * L));
@@ -163,7 +167,7 @@ OutReference out_reference(const OutCase &c, const NormShape &s, const Tensor &h
   return e;
 }
 
-TEST(S4Out, ValuesAndGradientsOfEveryVariant) {
+TEST_P(NnValues, S4OutValuesAndGradientsOfEveryVariant) {
   const NormShape s = {2, 20, 1100}; // tiles of unequal width
   const Tensor h = random_tensor({s.B, s.H, s.L}, 10), r = random_tensor({s.B, s.H, s.L}, 11);
   const Floats dy = random_tensor({s.B, s.H, s.L}, 12).floats;
@@ -171,7 +175,7 @@ TEST(S4Out, ValuesAndGradientsOfEveryVariant) {
                            OutCase{true, 0.25F, false, true, true}, OutCase{false, 0.25F, false, false, true},
                            OutCase{false, 0, true, true, true}, OutCase{true, 0.25F, true, true, false}}) {
     OpRun run("s4_out", EbbS4OutConfig{c.glu, c.dropout, c.tie},
-              c.residual ? std::vector<Tensor>{h, r} : std::vector<Tensor>{h}, 1, 2);
+              c.residual ? std::vector<Tensor>{h, r} : std::vector<Tensor>{h}, 1, 2, true, GetParam());
     run.run.training = c.training;
     FORWARD(run);
     run.backward(dy);
@@ -185,21 +189,21 @@ TEST(S4Out, ValuesAndGradientsOfEveryVariant) {
   }
 }
 
-TEST(S4Out, GraphWithoutBackwardGivesTheSame) {
+TEST_P(NnValues, S4OutGraphWithoutBackwardGivesTheSame) {
   const std::vector<Tensor> inputs = {random_tensor({2, 20, 1100}, 10), random_tensor({2, 20, 1100}, 11)};
-  OpRun with("s4_out", EbbS4OutConfig{true, 0, true}, inputs);
-  OpRun without("s4_out", EbbS4OutConfig{true, 0, true}, inputs, 1, 1, false);
+  OpRun with("s4_out", EbbS4OutConfig{true, 0, true}, inputs, 1, 1, true, GetParam());
+  OpRun without("s4_out", EbbS4OutConfig{true, 0, true}, inputs, 1, 1, false, GetParam());
   FORWARD(with);
   FORWARD(without);
   EXPECT_EQ(with.output(), without.output());
 }
 
-TEST(Pool, MeanAndLastOfTheValidSteps) {
+TEST_P(NnValues, PoolMeanAndLastOfTheValidSteps) {
   const Tensor x = random_tensor({3, 2, 40}, 13);
   const std::vector<int32_t> lengths = {40, 1, 7};
   for (EbbPoolKind kind : {EBB_POOL_MEAN, EBB_POOL_LAST}) {
-    OpRun run("pool", EbbPoolConfig{kind}, {x, integer_tensor({3}, lengths)}),
-        whole("pool", EbbPoolConfig{kind}, {x});
+    OpRun run("pool", EbbPoolConfig{kind}, {x, integer_tensor({3}, lengths)}, 1, 1, true, GetParam()),
+        whole("pool", EbbPoolConfig{kind}, {x}, 1, 1, true, GetParam());
     FORWARD(run);
     FORWARD(whole);
     Doubles expected;
@@ -220,9 +224,9 @@ TEST(Pool, MeanAndLastOfTheValidSteps) {
   }
 }
 
-TEST(Linear, ProjectsTheLastDimension) {
+TEST_P(NnValues, LinearProjectsTheLastDimension) {
   const Tensor x = random_tensor({2, 3, 5}, 14);
-  OpRun run("linear", EbbLinearConfig{70}, {x});
+  OpRun run("linear", EbbLinearConfig{70}, {x}, 1, 1, true, GetParam());
   FORWARD(run);
   const Floats w = run.param("weight"), bias = run.param("bias");
   Doubles y;
@@ -235,27 +239,27 @@ TEST(Linear, ProjectsTheLastDimension) {
   expect_near(run.output(), y, 1e-6, "y");
 }
 
-TEST(Gelu, IsTheExactForm) {
+TEST_P(NnValues, GeluIsTheExactForm) {
   const Tensor x = random_tensor({7, 11}, 15, -4, 4);
-  OpRun run("gelu", NoConfig{}, {x});
+  OpRun run("gelu", NoConfig{}, {x}, 1, 1, true, GetParam());
   FORWARD(run);
   Doubles y;
   for (float v : x.floats) y.push_back(0.5 * v * (1 + std::erf(v / std::sqrt(2.0))));
   expect_near(run.output(), y, 1e-6, "y");
 }
 
-TEST(Retrieval, FeaturesOfPairs) {
-  OpRun run("retrieval", NoConfig{}, {Tensor{{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}});
+TEST_P(NnValues, RetrievalFeaturesOfPairs) {
+  OpRun run("retrieval", NoConfig{}, {Tensor{{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}}, 1, 1, true, GetParam());
   FORWARD(run);
   EXPECT_EQ(run.output(), (Floats{1, 2, 5, 6, -4, -4, 5, 12, 3, 4, 7, 8, -4, -4, 21, 32}));
 }
 
-TEST(CrossEntropy, WeightedMeanAndCorrectCount) {
+TEST_P(NnValues, CrossEntropyWeightedMeanAndCorrectCount) {
   // Large logits would overflow exp; row 1 has weight 0 and an impossible label; row 3 ties, the first wins.
   const Tensor logits = {{4, 3}, {1000, 999, 990, NAN, 0, 0, 0, 1, -1, 2, 2, 0}};
   const Floats weights = {2, 0, 1, 0.5F};
   OpRun run("cross_entropy", NoConfig{}, {logits, integer_tensor({4}, {0, -7, 2, 1}), Tensor{{4}, weights}},
-            2);
+            2, 1, true, GetParam());
   FORWARD(run);
   const double row0 = std::log(1 + std::exp(-1.0) + std::exp(-10.0));
   const double row2 = std::log(1 + std::exp(1.0) + std::exp(-1.0)) + 1;
@@ -269,20 +273,21 @@ TEST(CrossEntropy, WeightedMeanAndCorrectCount) {
   EXPECT_NEAR(d[8], 1 / 3.5 * (std::exp(-row2) - 1), 1e-6);
 }
 
-TEST(CrossEntropy, WithoutWeightsIsThePlainMean) {
+TEST_P(NnValues, CrossEntropyWithoutWeightsIsThePlainMean) {
   const Tensor logits = random_tensor({5, 4}, 16);
   const Tensor labels = integer_tensor({5}, {0, 1, 2, 3, 0});
-  OpRun plain("cross_entropy", NoConfig{}, {logits, labels}, 2);
-  OpRun ones("cross_entropy", NoConfig{}, {logits, labels, Tensor{{5}, Floats(5, 1)}}, 2);
+  OpRun plain("cross_entropy", NoConfig{}, {logits, labels}, 2, 1, true, GetParam());
+  OpRun ones("cross_entropy", NoConfig{}, {logits, labels, Tensor{{5}, Floats(5, 1)}}, 2, 1, true,
+             GetParam());
   FORWARD(plain);
   FORWARD(ones);
   EXPECT_EQ(plain.output(0), ones.output(0));
   EXPECT_EQ(plain.output(1), ones.output(1));
 }
 
-TEST(Mse, WeightedMeanOfRowMeans) {
+TEST_P(NnValues, MseWeightedMeanOfRowMeans) {
   const Tensor x = {{3, 2}, {1, 2, NAN, 0, 5, 7}}, targets = {{3, 2}, {0, 0, 0, 0, 4, 4}};
-  OpRun run("mse", NoConfig{}, {x, targets, Tensor{{3}, {1, 0, 3}}});
+  OpRun run("mse", NoConfig{}, {x, targets, Tensor{{3}, {1, 0, 3}}}, 1, 1, true, GetParam());
   FORWARD(run);
   EXPECT_FLOAT_EQ(run.output()[0], (1 * 2.5F + 3 * 5.0F) / 4);
   run.backward({2});
