@@ -45,6 +45,12 @@ EBB_INLINE float ebb_s4_activate(EbbS4Activation activation, float x) {
   return activation == EBB_S4_GELU ? ebb_gelu(x) : x;
 }
 
+/* valid steps of row b: lengths[b] cut to 0..L, or L without lengths. */
+EBB_INLINE int64_t ebb_s4_valid(const int32_t *lengths, int64_t b, int64_t L) {
+  int64_t valid = lengths ? lengths[b] : L;
+  return valid < 0 ? 0 : valid < L ? valid : L;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,15 +20,29 @@ typedef struct EbbS4ScanConfig {
   EbbS4EpilogueConfig epilogue;
 } EbbS4ScanConfig;
 
-/* How CUDA lays out the work. A row (b, h) has its modes in `lanes` lanes of a warp, `each` in a lane; with
+/* How CUDA lays out the work: a row (b, h) has its modes in `lanes` lanes of a warp, `each` in a lane. With
    fewer than 32 lanes a row, a warp holds `rows` channels of one b; with 32, a row may have several warps.
-   More than EBB_SCAN_PART modes take several launches. */
-enum { EBB_SCAN_TILE_CUDA = 32, EBB_SCAN_PART = 512, EBB_SCAN_MODES_SUMMED = 1 << 20 };
+   More than EBB_SCAN_PART modes take several launches, one a part. */
+enum { EBB_SCAN_INTERVAL = 32, EBB_SCAN_PART = 512, EBB_SCAN_SUMS = 1 << 20 };
 typedef struct EbbScanLayout {
   int64_t lanes, each, warps, rows, parts;
-  int64_t channel_groups; /* groups of `rows` channels */
-  int64_t splits;         /* in backward, a block goes through every splits-th part of the batch */
+  int64_t channel_groups;     /* groups of `rows` channels */
+  int64_t splits, split_rows; /* backward: blocks a channel group, and batch rows that each goes through */
 } EbbScanLayout;
+EBB_INLINE EbbScanLayout ebb_scan_layout(int64_t batch, int64_t H, int64_t M) {
+  EbbScanLayout layout = {4, 1, 1, 1, (M + EBB_SCAN_PART - 1) / EBB_SCAN_PART, 0, 0, 0};
+  const int64_t modes = M < EBB_SCAN_PART ? M : EBB_SCAN_PART;
+  while (layout.lanes < 32 && layout.lanes < modes) layout.lanes *= 2;
+  while (layout.each < 4 && layout.each * 32 < modes) layout.each *= 2;
+  layout.warps = (modes + layout.lanes * layout.each - 1) / (layout.lanes * layout.each);
+  layout.rows = 32 / layout.lanes;
+  layout.channel_groups = (H + layout.rows - 1) / layout.rows;
+  /* Sums take room for every split, so their number falls where modes and channels are many. */
+  const int64_t most = EBB_SCAN_SUMS / (H * M) + 1;
+  layout.split_rows = (batch + most - 1) / most;
+  layout.splits = (batch + layout.split_rows - 1) / layout.split_rows;
+  return layout;
+}
 
 /* All pointers are disjoint device memory of the graph. CPU: rows (b, h) go in groups of R rows times 64 / R
    modes, from units of K channels that belong to one thread; more than 64 modes go in parts of 64. */

@@ -12,6 +12,7 @@ extern "C" {
 
 /* Config: EbbSsmConfig. No inputs. Outputs k (C,H,Lk) and, with a readout, ke (H,Lk): the same with e for C.
    Rows of a channel: its C kernels, then ke, R in all. Powers are split as l = i width + j, i < blocks. */
+enum { EBB_SSM_DIAG_WIDTH = 64 }; /* CUDA's width */
 typedef struct EbbSsmDiagArgs {
   EbbSsmDiagonal diagonal;
   int64_t M, Lk, R, blocks, width;

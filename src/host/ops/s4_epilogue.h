@@ -26,10 +26,4 @@ double ebb_s4_dot(int64_t n, const float *restrict g, const float *restrict u);
 void ebb_s4_store_grad(const EbbS4Row *row, const float *restrict x, float factor,
                        const float *restrict extra, bool add, float *restrict du);
 
-/* valid steps of row b: lengths[b] cut to 0..L, or L without lengths. */
-static inline int64_t ebb_s4_valid(const int32_t *lengths, int64_t b, int64_t L) {
-  int64_t valid = lengths ? lengths[b] : L;
-  return valid < 0 ? 0 : valid < L ? valid : L;
-}
-
 #endif

@@ -42,7 +42,7 @@ static void partition(EbbS4ScanArgs *args) {
 static int64_t units_of(const EbbS4ScanArgs *args) { return (args->H + args->K - 1) / args->K; }
 static int64_t state_floats(const EbbS4ScanArgs *args) { return args->checks * 2 * LANES; }
 
-static EbbStatus setup_memory(EbbSetup *setup, EbbS4ScanArgs *args) {
+static EbbStatus setup_cpu(EbbSetup *setup, EbbS4ScanArgs *args) {
   const bool backward = ebb_setup_training(setup);
   partition(args);
   if (backward) {
@@ -55,10 +55,31 @@ static EbbStatus setup_memory(EbbSetup *setup, EbbS4ScanArgs *args) {
   return ebb_setup_scratch(setup, (size_t)ebb_setup_threads(setup) * args->work_bytes, (void *)&args->work);
 }
 
+static EbbStatus setup_cuda(EbbSetup *setup, EbbS4ScanArgs *args) {
+  const EbbScanLayout *layout = &args->layout;
+  const int64_t modes = args->H * args->M;
+  args->layout = ebb_scan_layout(args->batch, args->H, args->M);
+  args->interval = EBB_SCAN_INTERVAL, args->checks = (args->L + args->interval - 1) / args->interval;
+  EBB_TRY(ebb_setup_saved(setup, sizeof(float) * (size_t)(modes * 4), (void *)&args->constants));
+  if (layout->parts > 1)
+    EBB_TRY(ebb_setup_scratch(setup, sizeof(float) * (size_t)(args->batch * args->H * args->L),
+                              (void *)&args->carry));
+  if (!ebb_setup_training(setup)) return EBB_OK;
+  const int64_t states =
+      layout->parts * args->batch * layout->channel_groups * args->checks * layout->warps * layout->each * 64;
+  EBB_TRY(ebb_setup_saved(setup, sizeof(float) * (size_t)states, (void *)&args->states));
+  EBB_TRY(
+      ebb_setup_scratch(setup, sizeof(double) * (size_t)(layout->splits * modes * 6), (void *)&args->sums));
+  EBB_TRY(
+      ebb_setup_scratch(setup, sizeof(double) * (size_t)(layout->splits * args->H), (void *)&args->dD_sums));
+  return ebb_setup_scratch(setup, sizeof(double) * (size_t)(modes * 5), (void *)&args->shared);
+}
+
 static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   const EbbS4ScanConfig *config = config_;
   EbbS4ScanArgs *args = args_;
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, (void *)&args->u));
+  args->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, args->storage, 3, true, (void *)&args->u));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &args->du, &args->add_du));
   const EbbShape shape = ebb_setup_shape(setup, 0);
   args->batch = shape.dim[0], args->H = shape.dim[1], args->L = shape.dim[2];
@@ -69,12 +90,12 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
     return ebb_fail(EBB_SHAPE, "%s: u has %lld channels, the configuration %lld", ebb_setup_where(setup),
                     (long long)args->H, (long long)config->ssm.H);
   EBB_TRY(ebb_s4_lengths_setup(setup, 1, args->batch, &args->lengths));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, (void *)&args->y));
+  EBB_TRY(ebb_setup_output(setup, 0, args->storage, shape, false, (void *)&args->y));
   EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dy));
   EBB_TRY(ebb_ssm_setup_param(setup, &config->ssm, true, EBB_SSM_P_C, &args->C, &args->dC));
   EBB_TRY(ebb_ssm_diagonal_setup(setup, &config->ssm, &args->diagonal));
   EBB_TRY(ebb_s4_epilogue_setup(setup, &config->epilogue, shape, &args->epilogue));
-  return setup_memory(setup, args);
+  return ebb_setup_backend(setup) == EBB_CUDA ? setup_cuda(setup, args) : setup_cpu(setup, args);
 }
 
 static EbbStatus init(EbbPrepare *prepare, const void *config) {

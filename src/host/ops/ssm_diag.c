@@ -25,10 +25,10 @@ static EbbStatus setup_params(EbbSetup *setup, const EbbSsmConfig *config, EbbSs
   return EBB_OK;
 }
 
-/* A width near the square root of Lk makes both tables of powers short. */
-static void split_length(EbbSsmDiagArgs *args) {
-  args->width = 16;
-  while (args->width * args->width < args->Lk) args->width *= 2;
+/* On the CPU a width near the square root of Lk makes both tables of powers short. */
+static void split_length(EbbSsmDiagArgs *args, EbbBackend backend) {
+  args->width = backend == EBB_CUDA ? EBB_SSM_DIAG_WIDTH : 16;
+  while (backend == EBB_CPU && args->width * args->width < args->Lk) args->width *= 2;
   args->blocks = (args->Lk + args->width - 1) / args->width;
 }
 
@@ -39,9 +39,11 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   args->M = ebb_ssm_modes(config);
   args->Lk = ebb_ssm_kernel_length(config);
   args->R = config->channels + (config->readout != EBB_SSM_NO_READOUT);
-  split_length(args);
+  split_length(args, ebb_setup_backend(setup));
   EBB_TRY(setup_params(setup, config, args));
   EBB_TRY(ebb_ssm_setup_outputs(setup, config, &args->k, &args->dk, &args->ke, &args->dke));
+  if (ebb_setup_backend(setup) == EBB_CUDA)
+    return ebb_setup_scratch(setup, (size_t)(config->H * args->M) * 5 * sizeof(double), &args->shared);
   args->scratch_row = ebb_diag_scratch_bytes(args);
   EBB_TRY(ebb_setup_scratch(setup, (size_t)(config->H * args->M) * 4 * sizeof(double), &args->shared));
   return ebb_setup_scratch(setup, (size_t)ebb_setup_threads(setup) * args->scratch_row, &args->scratch);
