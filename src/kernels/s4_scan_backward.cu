@@ -167,14 +167,14 @@ __global__ void __launch_bounds__(128)
   for (int64_t b = begin; b < end; b++) {
     const int64_t row = b * args.H + at.first;
     EbbC32 lambda[S];
-    Given<R> next;
+    Given<R> next = {};
     float factor[R];
     for (int s = 0; s < S; s++) lambda[s] = ebb_c32_make(0.0f, 0.0f);
     scan_row_factors<R>(args.epilogue, drop, row, factor);
     if (at.warp == 0) load_given<T>(args, at, b, (args.checks - 1) * SCAN_TILE + at.lane, &next);
     for (int64_t tile = args.checks - 1; tile >= 0; tile--) {
       const int64_t t = tile * SCAN_TILE + at.lane;
-      float g[R];
+      float g[R] = {};
       EbbC32 x[S];
 #pragma unroll
       for (int i = 0; i < R && at.warp == 0; i++) {

@@ -35,15 +35,18 @@ TEST(S4Scan, PublishedLayers) {
     EbbS4ScanConfig config = {};
     config.ssm =
         ssm_of(shape[1], int64_t(golden.number("d_state", 0)), int64_t(golden.number("n_ssm", 0)), shape[2]);
-    NodeRun run("s4_scan", config, {{shape, golden.floats("input.u")}});
-    for (const char *name : kParams) run.set(name, golden.floats(std::string("param.") + name));
-    EXPECT_LT(relative_error(run.forward(), golden.floats("expect.y")), golden.tolerance("output"));
-    run.backward(golden.floats("cotangent.y"));
-    EXPECT_LT(relative_error(run.input_grad(0), golden.floats("expect.grad.u")), golden.tolerance("grad"));
-    for (const char *name : kParams)
-      EXPECT_LT(relative_error(run.param_grad(name), golden.floats(std::string("expect.grad.") + name)),
-                golden.tolerance("grad"))
-          << name;
+    for (const std::string &device : devices()) {
+      SCOPED_TRACE(device);
+      NodeRun run("s4_scan", config, {{shape, golden.floats("input.u")}}, 2, device);
+      for (const char *name : kParams) run.set(name, golden.floats(std::string("param.") + name));
+      EXPECT_LT(relative_error(run.forward(), golden.floats("expect.y")), golden.tolerance("output"));
+      run.backward(golden.floats("cotangent.y"));
+      EXPECT_LT(relative_error(run.input_grad(0), golden.floats("expect.grad.u")), golden.tolerance("grad"));
+      for (const char *name : kParams)
+        EXPECT_LT(relative_error(run.param_grad(name), golden.floats(std::string("expect.grad.") + name)),
+                  golden.tolerance("grad"))
+            << name;
+    }
     cases++;
   }
   if (!cases) GTEST_SKIP() << "no cases under " << golden_folder("s4");
@@ -144,9 +147,9 @@ void check_gradients(NodeRun &run, const Reference &reference, const std::vector
   }
 }
 
-void check(const Case &c) {
+void check(const Case &c, const std::string &device) {
   const auto inputs = inputs_of(c);
-  NodeRun run("s4_scan", config_of(c), inputs);
+  NodeRun run("s4_scan", config_of(c), inputs, 2, device);
   Reference reference = {c, {}, {}};
   if (c.lengths) reference.lengths = inputs[1].integers;
   const auto D = numbers(size_t(c.H), 4);
@@ -172,10 +175,17 @@ TEST(S4Scan, FollowsTheRecurrence) {
                         {2, 2, 150, 64, 2, EBB_SSM_BILINEAR, 0.97, false},
                         {2, 2, 40, 150, 1, EBB_SSM_BILINEAR, 0, false},
                         {20, 2, 64, 6, 0, EBB_SSM_BILINEAR, 0.9, true},
-                        {1, 2, 300, 256, 0, EBB_SSM_ZOH, 0.95, false}}) {
+                        {1, 2, 300, 256, 0, EBB_SSM_ZOH, 0.95, false},
+                        {2, 9, 32, 8, 9, EBB_SSM_BILINEAR, 0, false},
+                        {1, 3, 31, 34, 0, EBB_SSM_ZOH, 0.9, true},
+                        {1, 2, 65, 520, 1, EBB_SSM_BILINEAR, 0, true},
+                        {2, 1, 5, 1100, 0, EBB_SSM_BILINEAR, 0.9, false}}) {
     SCOPED_TRACE("B " + std::to_string(c.B) + " H " + std::to_string(c.H) + " L " + std::to_string(c.L) +
                  " N " + std::to_string(c.N) + " bound " + std::to_string(c.bound));
-    check(c);
+    for (const std::string &device : devices()) {
+      SCOPED_TRACE(device);
+      check(c, device);
+    }
   }
 }
 
@@ -186,12 +196,14 @@ TEST(S4Scan, TheBoundKeepsStatesFinite) {
     c.bound = bound;
     auto inputs = inputs_of(c);
     for (float &u : inputs[0].floats) u = 3.0F;
-    NodeRun run("s4_scan", config_of(c), inputs);
-    run.set("kernel.B", {1, 0, 1, 0});
-    run.set("kernel.log_dt", {-1});
-    bool finite = true;
-    for (float y : run.forward()) finite = finite && std::isfinite(y);
-    EXPECT_EQ(finite, bound > 0) << "bound " << bound;
+    for (const std::string &device : devices()) {
+      NodeRun run("s4_scan", config_of(c), inputs, 2, device);
+      run.set("kernel.B", {1, 0, 1, 0});
+      run.set("kernel.log_dt", {-1});
+      bool finite = true;
+      for (float y : run.forward()) finite = finite && std::isfinite(y);
+      EXPECT_EQ(finite, bound > 0) << "bound " << bound << " on " << device;
+    }
   }
 }
 

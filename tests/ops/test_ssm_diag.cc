@@ -75,12 +75,12 @@ TEST_P(Diag, GradientsAndDeterminism) {
     };
   test.step = 1e-3;
   test.tolerance = 2e-2;
-  check_op(test);
+  for (const std::string &device : devices()) check_op(test, device);
 }
 
-TEST_P(Diag, KernelIsTheSumOfPowers) {
-  EbbSsmConfig config = varied(true, GetParam());
-  SsmBench bench(true, config, 2, false);
+void check_kernel(const EbbSsmConfig &config, const std::string &device) {
+  SCOPED_TRACE(device);
+  SsmBench bench(true, config, 2, false, device);
   bench.forward();
   size_t Lk = size_t(ebb_ssm_kernel_length(&config)), H = size_t(config.H);
   for (int64_t c = 0; c < config.channels; c++)
@@ -95,6 +95,10 @@ TEST_P(Diag, KernelIsTheSumOfPowers) {
     }
 }
 
+TEST_P(Diag, KernelIsTheSumOfPowers) {
+  for (const std::string &device : devices()) check_kernel(varied(true, GetParam()), device);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Diag, testing::ValuesIn(variants), name_of);
 
 TEST(DiagAccuracy, Length16384State64) {
@@ -102,13 +106,7 @@ TEST(DiagAccuracy, Length16384State64) {
   config.H = 2, config.N = 64, config.l_max = config.length = 16384, config.dt_min = 1e-4,
   config.dt_max = 1e-2;
   config.deterministic = true;
-  SsmBench bench(true, config, 2, false);
-  bench.forward();
-  for (size_t h = 0; h < 2; h++) {
-    ChannelValues v = channel_values(bench, config, true, int64_t(h));
-    auto at = bench.k.begin() + std::ptrdiff_t(h) * 16384;
-    EXPECT_LT(relative_error(Doubles(at, at + 16384), reference(v, v.C, config)), 1e-6) << "channel " << h;
-  }
+  for (const std::string &device : devices()) check_kernel(config, device);
 }
 
 TEST(DiagInit, MixedMeasureNeedsAnEvenNumberOfCopies) {
@@ -127,16 +125,18 @@ class DiagGolden : public testing::TestWithParam<const char *> {};
 TEST_P(DiagGolden, KernelAndGradients) {
   if (!ssm_golden_present()) GTEST_SKIP() << "no conformance cases beside the source tree";
   SsmGolden golden = ssm_golden(GetParam());
-  SsmBench bench(true, golden.config);
-  ssm_load(bench, golden);
-  bench.forward();
-  EXPECT_LT(relative_error(bench.k, golden.tensor.at("expect.k")), golden.output_tolerance);
-  bench.backward(kernel_cotangent(golden));
-  for (const char *name : {"C", "B", "inv_w_real", "w_imag", "log_dt"}) {
-    std::string full = std::string("kernel.") + name;
-    EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)),
-              golden.grad_tolerance)
-        << full;
+  for (const std::string &device : devices()) {
+    SsmBench bench(true, golden.config, 2, true, device);
+    ssm_load(bench, golden);
+    bench.forward();
+    EXPECT_LT(relative_error(bench.k, golden.tensor.at("expect.k")), golden.output_tolerance) << device;
+    bench.backward(kernel_cotangent(golden));
+    for (const char *name : {"C", "B", "inv_w_real", "w_imag", "log_dt"}) {
+      std::string full = std::string("kernel.") + name;
+      EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)),
+                golden.grad_tolerance)
+          << full << " on " << device;
+    }
   }
 }
 

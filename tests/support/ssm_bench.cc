@@ -67,17 +67,19 @@ EbbSsmConfig ssm_config(bool diagonal) {
   return config;
 }
 
-SsmBench::SsmBench(bool diagonal, const EbbSsmConfig &config, int threads, bool backward) {
+SsmBench::SsmBench(bool diagonal, const EbbSsmConfig &config, int threads, bool backward,
+                   const std::string &device) {
   try {
-    build(diagonal, config, threads, backward);
+    build(diagonal, config, threads, backward, device);
   } catch (...) { // a constructor that throws runs no destructor
     close();
     throw;
   }
 }
 
-void SsmBench::build(bool diagonal, const EbbSsmConfig &config, int threads, bool backward) {
-  must(ebb_device_open("cpu", threads, &device_));
+void SsmBench::build(bool diagonal, const EbbSsmConfig &config, int threads, bool backward,
+                     const std::string &device) {
+  must(ebb_device_open(device.c_str(), threads, &device_));
   must(ebb_params_create(device_, &params_));
   must(ebb_graph_create(params_, nullptr, backward, &graph_));
   outputs_ = config.readout == EBB_SSM_NO_READOUT ? 1 : 2;

@@ -37,7 +37,8 @@ inline EbbSsmConfig varied(bool diagonal, const SsmVariant &variant) {
 // One kernel op as a graph of its own in scope "node".
 class SsmBench {
 public:
-  SsmBench(bool diagonal, const EbbSsmConfig &config, int threads = 2, bool backward = true);
+  SsmBench(bool diagonal, const EbbSsmConfig &config, int threads = 2, bool backward = true,
+           const std::string &device = "cpu");
   SsmBench(const SsmBench &) = delete;
   SsmBench &operator=(const SsmBench &) = delete;
   ~SsmBench();
@@ -49,7 +50,8 @@ public:
   Doubles k, ke;
 
 private:
-  void build(bool diagonal, const EbbSsmConfig &config, int threads, bool backward);
+  void build(bool diagonal, const EbbSsmConfig &config, int threads, bool backward,
+             const std::string &device);
   void close();
   EbbDevice *device_ = nullptr;
   EbbParams *params_ = nullptr;

@@ -31,7 +31,7 @@ typedef struct EbbScanLayout {
 } EbbScanLayout;
 EBB_INLINE EbbScanLayout ebb_scan_layout(int64_t batch, int64_t H, int64_t M) {
   EbbScanLayout layout = {4, 1, 1, 1, (M + EBB_SCAN_PART - 1) / EBB_SCAN_PART, 0, 0, 0};
-  const int64_t modes = M < EBB_SCAN_PART ? M : EBB_SCAN_PART;
+  const int64_t part = EBB_SCAN_PART, modes = M < part ? M : part;
   while (layout.lanes < 32 && layout.lanes < modes) layout.lanes *= 2;
   while (layout.each < 4 && layout.each * 32 < modes) layout.each *= 2;
   layout.warps = (modes + layout.lanes * layout.each - 1) / (layout.lanes * layout.each);
