@@ -5,8 +5,6 @@
 #include "source.h"
 
 #if EBB_EMULATOR_CHECKS
-extern "C" const char __executable_start, _end; /* by the linker: the program with its variables */
-
 namespace emulator {
 namespace {
 
@@ -22,9 +20,9 @@ std::string place_text(const Fault &fault) {
 }
 
 const char *kind_text(const Fault &fault) {
-  bool freed = device_place((uintptr_t)fault.address).freed;
-  const char *kinds[] = {freed ? "use after free" : "out of bounds", "uninitialised", "race",
-                         "illegal address", "misaligned"};
+  Place place = device_place((uintptr_t)fault.address);
+  const char *kinds[] = {place.freed && place.inside ? "use after free" : "out of bounds", "uninitialised",
+                         "race", "illegal address", "misaligned"};
   return kinds[fault.kind];
 }
 
@@ -69,8 +67,7 @@ void wrong_access(Wrong wrong, Use use, const void *pointer, size_t bytes, const
 }
 
 void check_elsewhere(Use use, const void *pointer, size_t bytes, const void *code) {
-  uintptr_t address = (uintptr_t)pointer, image = (uintptr_t)&__executable_start;
-  if (address - image < (uintptr_t)&_end - image || address - view.parameters < view.parameter_bytes ||
+  if ((uintptr_t)pointer - view.parameters < view.parameter_bytes ||
       pinned_allocation(pointer, bytes) != nullptr)
     return;
   wrong_access(Wrong::address, use, pointer, bytes, code, nullptr, false);

@@ -16,11 +16,20 @@ struct View {
   Words shared, arena;
   uint32_t shared_since, arena_since;
   uint32_t clock, block_clock, warp_clock;
-  uint32_t who;
-  uintptr_t parameters;
-  size_t parameter_bytes;
+  uint32_t block_who, who;
+  uintptr_t parameters, program; /* of the launch; with its variables */
+  size_t parameter_bytes, program_bytes;
 };
 extern View view;
+
+/* From here on accesses are those of this thread of the block that was entered last. */
+inline void enter_thread(const Thread &thread) {
+  view.active = true;
+  view.stack_low = thread.stack_low;
+  view.stack_bytes = stack_bytes;
+  view.warp_clock = thread.block->warps[thread.rank / warp_lanes].clock;
+  view.who = view.block_who | (uint32_t)thread.rank << thread_shift;
+}
 
 enum class Use { read, write, atomic };
 enum class Wrong { bounds, unwritten, race, address, alignment };
@@ -28,7 +37,8 @@ enum class Wrong { bounds, unwritten, race, address, alignment };
 /* Reports and ends the launch. */
 [[noreturn]] void wrong_access(Wrong wrong, Use use, const void *pointer, size_t bytes, const void *code,
                                const Access *other, bool other_write);
-/* An address outside of the thread's stack, shared and device memory: what else a kernel may touch. */
+/* An address outside of the thread's stack, the program, shared and device memory: what else a kernel may
+ * touch. */
 void check_elsewhere(Use use, const void *pointer, size_t bytes, const void *code);
 
 /* Whether an access that is not older than `since` comes before what the running thread does now. */
@@ -109,7 +119,7 @@ template <Use use> inline void check_access(const void *pointer, size_t bytes, c
     check_words<use>(view.shared, view.shared_since, address, bytes, code);
   else if (address - view.arena.base < view.arena.bytes)
     check_words<use>(view.arena, view.arena_since, address, bytes, code);
-  else
+  else if (address - view.program >= view.program_bytes)
     check_elsewhere(use, pointer, bytes, code);
 }
 

@@ -14,6 +14,12 @@ namespace emulator {
 constexpr int warp_lanes = 32;
 constexpr int max_warps = (int)max_block_threads / warp_lanes;
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t stack_bytes = 256 * 1024;
+#else
+constexpr size_t stack_bytes = 128 * 1024;
+#endif
+
 struct Worker; /* a stack to run threads on */
 struct Block;
 
@@ -23,6 +29,7 @@ struct Thread {
   uint3 index;
   Block *block;
   Worker *worker;
+  uintptr_t stack_low;
   const char *what; /* the operation that it waits in */
   uint64_t value;   /* given to a warp operation, then its result */
   uint32_t mask;
@@ -67,12 +74,7 @@ void run_launch(const Launch &launch);
 
 /* NULL while no kernel runs. */
 const Thread *running_thread();
-/* The stack of the running thread, and whether an address is on any thread's. */
-struct StackRange {
-  uintptr_t low;
-  size_t bytes;
-};
-StackRange stack_of(const Worker *worker);
+/* Whether an address is on any thread's stack. */
 bool on_some_stack(uintptr_t address);
 
 /* "kernel 'k', block (0,0,0), thread (1,0,0)" */

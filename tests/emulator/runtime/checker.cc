@@ -6,6 +6,8 @@
 #include <cstring>
 
 #if EBB_EMULATOR_CHECKS
+extern "C" const char __executable_start, _end; /* by the linker */
+
 namespace emulator {
 namespace {
 
@@ -34,7 +36,11 @@ Words *words_of(Shared &shared) {
 
 View view;
 
-void checker_cover(uintptr_t base, size_t bytes) { view.arena = map_words(base, bytes); }
+void checker_cover(uintptr_t base, size_t bytes) {
+  view.arena = map_words(base, bytes);
+  view.program = (uintptr_t)&__executable_start;
+  view.program_bytes = (size_t)((uintptr_t)&_end - view.program);
+}
 
 void checker_allocated(const Allocation &allocation) {
   set_free(view.arena, allocation.pages, allocation.page_bytes);
@@ -66,19 +72,14 @@ void checker_block_starts(Block &block) {
   for (Warp &warp : block.warps) warp.clock = block.clock;
 }
 
-void checker_enters(const Thread *thread) {
-  view.active = thread != nullptr;
-  if (thread == nullptr) return;
-  const Block &block = *thread->block;
-  StackRange stack = stack_of(thread->worker);
-  view.stack_low = stack.low;
-  view.stack_bytes = stack.bytes;
+void checker_enters_block(const Block &block) {
   view.shared = *block.shared.words;
   view.shared_since = block.start;
   view.block_clock = block.clock;
-  view.warp_clock = block.warps[thread->rank / warp_lanes].clock;
-  view.who = block.number << block_shift | (uint32_t)thread->rank << thread_shift;
+  view.block_who = block.number << block_shift;
 }
+
+void checker_leaves() { view.active = false; }
 
 void checker_orders_launch() {
   if (view.clock > latest_clock) restart_clock();
@@ -86,7 +87,7 @@ void checker_orders_launch() {
 }
 
 void checker_orders_block(Block &block) {
-  block.clock = tick();
+  view.block_clock = block.clock = tick();
   for (Warp &warp : block.warps) warp.clock = block.clock;
 }
 

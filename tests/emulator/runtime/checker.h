@@ -17,7 +17,6 @@ constexpr bool checks = false;
 #endif
 
 struct Block;
-struct Thread;
 
 /* The addresses that device memory will come from. */
 void checker_cover(uintptr_t base, size_t bytes);
@@ -31,8 +30,9 @@ const void *checker_unwritten(const void *pointer, size_t bytes);
 
 /* A block starts: its shared memory is allocated and unwritten. */
 void checker_block_starts(Block &block);
-/* From here on accesses are those of `thread`; NULL: of the host. */
-void checker_enters(const Thread *thread);
+/* From here on accesses are those of a thread of this block (see also access.h), or of the host. */
+void checker_enters_block(const Block &block);
+void checker_leaves();
 /* All earlier accesses of the launch, of the block, of the warp come before all later ones of the same. */
 void checker_orders_launch();
 void checker_orders_block(Block &block);

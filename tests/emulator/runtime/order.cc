@@ -9,7 +9,7 @@
 
 namespace emulator {
 
-Order::Order() {
+void Order::read_environment() {
   const char *text = getenv("EBB_EMULATOR_ORDER");
   if (text == nullptr || strcmp(text, "forward") == 0) {
     kind_ = Kind::forward;
@@ -31,6 +31,7 @@ void Order::fill(std::vector<int> *order, int count) {
 }
 
 void Order::next_block(int threads) {
+  if (kind_ == Kind::unknown) read_environment();
   if (kind_ != Kind::random && (int)threads_.size() == threads) return;
   fill(&threads_, threads);
   fill(&lanes_, warp_lanes);

@@ -10,7 +10,6 @@ namespace emulator {
 
 class Order {
 public:
-  Order();
   /* Draws the order of the next block of so many threads. */
   void next_block(int threads);
   /* The i-th thread of the block, the i-th lane of a warp. */
@@ -18,9 +17,10 @@ public:
   int lane(int i) const { return lanes_[(std::size_t)i]; }
 
 private:
-  enum class Kind { forward, reverse, random };
+  enum class Kind { unknown, forward, reverse, random };
+  void read_environment();
   void fill(std::vector<int> *order, int count);
-  Kind kind_ = Kind::forward;
+  Kind kind_ = Kind::unknown;
   uint64_t random_ = 0;
   std::vector<int> threads_, lanes_;
 };

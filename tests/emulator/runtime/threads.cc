@@ -1,4 +1,5 @@
 /* Runs the threads of a launch: the order in which they start and go on, barriers, warp operations. */
+#include "access.h"
 #include "arena.h"
 #include "checker.h"
 #include "deadlock.h"
@@ -42,6 +43,7 @@ struct Scheduler {
   size_t started = 0, total = 0; /* threads of the alive blocks */
   Ready ready;
   Thread *running = nullptr;
+  Block *block = nullptr;   /* of the thread that ran last */
   Worker *worker = nullptr; /* that executes now */
   int at_grid_barrier = 0;
   bool has_fault = false;
@@ -54,8 +56,12 @@ void become(Thread *thread) {
   now.running = thread;
   now.worker = thread->worker;
   threadIdx = thread->index;
-  blockIdx = thread->block->index;
-  checker_enters(thread);
+  if (thread->block != now.block) {
+    now.block = thread->block;
+    blockIdx = now.block->index;
+    checker_enters_block(*now.block);
+  }
+  if constexpr (checks) enter_thread(*thread);
 }
 
 void worker_main();
@@ -69,7 +75,7 @@ void run_others() {
     if (thread->worker != &self) switch_worker(self, *thread->worker);
     return;
   }
-  checker_enters(nullptr);
+  checker_leaves();
   now.running = nullptr;
   now.worker = now.started < now.total ? take_worker(worker_main) : &main_worker();
   switch_worker(self, *now.worker);
@@ -84,6 +90,7 @@ void worker_main() {
           *now.blocks[at / (size_t)now.launch->block.x / now.launch->block.y / now.launch->block.z];
       Thread &thread = block.all[(size_t)now.order.thread((int)(at % (size_t)block.threads))];
       thread.worker = now.worker;
+      thread.stack_low = (uintptr_t)now.worker->stack;
       thread.state = State::running;
       become(&thread);
       now.launch->body.call(now.launch->body.arguments.get());
@@ -200,6 +207,7 @@ void run_blocks(uint32_t first, size_t count) {
   }
   now.ready.clear(now.total);
   now.worker = &main_worker();
+  now.block = nullptr;
   run_others();
   for (size_t i = 0; i < count && !now.has_fault; i++)
     if (now.blocks[i]->ended < now.blocks[i]->threads) {
@@ -254,7 +262,7 @@ void abandon(const Fault &fault) {
   now.has_fault = true;
   now.fault = fault;
   now.started = now.total;
-  checker_enters(nullptr);
+  checker_leaves();
   now.running = nullptr;
   Worker &self = *now.worker;
   now.worker = &main_worker();

@@ -29,7 +29,8 @@ void checker_written(const void *, size_t) {}
 void checker_copied(const void *, const void *, size_t) {}
 const void *checker_unwritten(const void *, size_t) { return nullptr; }
 void checker_block_starts(Block &) {}
-void checker_enters(const Thread *) {}
+void checker_enters_block(const Block &) {}
+void checker_leaves() {}
 void checker_orders_launch() {}
 void checker_orders_block(Block &) {}
 void checker_orders_warp(Block &, int) {}

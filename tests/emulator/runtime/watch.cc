@@ -26,8 +26,7 @@ void on_fault(int, siginfo_t *info, void *) {
     say(thread == nullptr ? "host code touched device memory: " + place + "; copy it with cudaMemcpy"
                           : "illegal access in " + thread_text(*thread) + ": " + place);
   } else if (thread != nullptr) {
-    StackRange stack = stack_of(thread->worker);
-    bool overflow = address - (stack.low - page_bytes) < page_bytes;
+    bool overflow = address - (thread->stack_low - page_bytes) < page_bytes;
     say((overflow ? "local memory overflowed in " : "illegal access in ") + thread_text(*thread));
   }
   sigaction(SIGSEGV, &previous, nullptr); /* the access is repeated when this returns */

@@ -13,12 +13,6 @@ using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr size_t stack_bytes = 256 * 1024;
-#else
-constexpr size_t stack_bytes = 128 * 1024;
-#endif
-
 std::vector<std::unique_ptr<Worker>> workers;
 std::vector<Worker *> free_workers;
 void (*entry_of_all)();
@@ -55,6 +49,7 @@ Worker *new_worker() {
   workers.push_back(std::make_unique<Worker>());
   workers.back()->stack = static_cast<char *>(memory) + page_bytes;
   workers.back()->bytes = stack_bytes;
+  workers.back()->colour = workers.size() * 192 % page_bytes / 64 * 64;
   return workers.back().get();
 }
 
@@ -100,8 +95,6 @@ void switch_worker(Worker &from, Worker &to) {
   came_from.context = transfer.fctx;
   after_switch(&from, came_from);
 }
-
-StackRange stack_of(const Worker *worker) { return {(uintptr_t)worker->stack, worker->bytes}; }
 
 bool on_some_stack(uintptr_t address) {
   for (const auto &worker : workers)

@@ -17,6 +17,8 @@ struct Worker {
   boost::context::detail::fcontext_t context = nullptr;
   char *stack = nullptr; /* lowest byte */
   size_t bytes = 0;
+  size_t colour =
+      0; /* bytes left free at the top: stacks at equal offsets in their pages would share cache sets */
   void *fake_stack = nullptr; /* AddressSanitizer's */
 };
 
