@@ -13,7 +13,7 @@ __global__ void scatter(EbbScatter s) {
   const int64_t begin = (int64_t)part * PART, left = piece.bytes - begin;
   const char *from = piece.from + begin;
   char *to = piece.to + begin;
-  const int bytes = (int)(left < PART ? left : PART);
+  const int bytes = (int)(left < (int64_t)PART ? left : (int64_t)PART);
   const bool wide = ((uintptr_t)to | (uintptr_t)from) % sizeof(uint4) == 0;
   const int wide_bytes = wide ? bytes / (int)sizeof(uint4) * (int)sizeof(uint4) : 0;
   const int at = (int)threadIdx.x * (int)sizeof(uint4);
