@@ -5,10 +5,13 @@
 #include "checker.h"
 #include "device.h"
 #include "streams.h"
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <sys/mman.h>
+#include <unistd.h>
+#include <vector>
 
 namespace emulator {
 namespace {
@@ -71,6 +74,42 @@ const Allocation *holder(const std::map<uintptr_t, Allocation> &map, uintptr_t a
 
 void protect(const Allocation &allocation, int rights) {
   if (mprotect((void *)allocation.pages, allocation.page_bytes, rights) != 0) abort();
+}
+
+/* Larger allocations are filled by mapping the same pages of ones again and again: only what is written later
+   takes memory, and opening and closing the rest costs nothing. */
+constexpr size_t chunk_bytes = 4 << 20;
+
+int chunk_of_ones() {
+  static const int file = [] {
+    int made = memfd_create("ones", MFD_CLOEXEC);
+    std::vector<char> ones(chunk_bytes, '\xff');
+    if (made < 0 || write(made, ones.data(), ones.size()) != (ssize_t)ones.size()) abort();
+    return made;
+  }();
+  return file;
+}
+
+void *map_at(uintptr_t address, size_t bytes, int rights, int flags, int file) {
+  void *memory =
+      mmap((void *)address, bytes, rights, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags, file, 0);
+  if (memory == MAP_FAILED) abort();
+  return memory;
+}
+
+void map_ones(const Allocation &allocation) {
+  if (allocation.page_bytes < chunk_bytes / 4) {
+    protect(allocation, PROT_READ | PROT_WRITE);
+    memset((void *)allocation.pages, 0xff, allocation.page_bytes);
+    return;
+  }
+  for (size_t at = 0; at < allocation.page_bytes; at += chunk_bytes)
+    map_at(allocation.pages + at, std::min(chunk_bytes, allocation.page_bytes - at), PROT_READ | PROT_WRITE,
+           0, chunk_of_ones());
+}
+
+void unmap(const Allocation &allocation) {
+  map_at(allocation.pages, allocation.page_bytes, PROT_NONE, MAP_ANONYMOUS, -1);
 }
 
 Allocation placed(uintptr_t pages, size_t bytes) {
@@ -150,8 +189,7 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes) {
   a.cursor = at + span;
   a.used += made.page_bytes;
   a.live[made.start] = made;
-  protect(made, PROT_READ | PROT_WRITE);
-  memset((void *)made.pages, 0xff, made.page_bytes);
+  map_ones(made);
   checker_allocated(made);
   if (a.open == 0) protect(made, PROT_NONE);
   *pointer = (void *)made.start;
@@ -169,8 +207,7 @@ cudaError_t cudaFree(void *pointer) {
   if (found == a.live.end()) return failed(cudaErrorInvalidValue);
   Allocation gone = found->second;
   checker_freed(gone);
-  protect(gone, PROT_NONE);
-  madvise((void *)gone.pages, gone.page_bytes, MADV_DONTNEED);
+  unmap(gone);
   a.used -= gone.page_bytes;
   a.live.erase(found);
   a.freed[gone.start] = gone;
