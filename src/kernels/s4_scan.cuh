@@ -79,6 +79,12 @@ __device__ __forceinline__ void scan_load(const T *x, int64_t row, int there, in
   for (int i = 0; i < R; i++) into[i] = i < there && t < valid ? load(x, (row + i) * L + t) : 0.0f;
 }
 
+/* Steps of a tile that are worked on: those below L, in whole groups of SCAN_STEPS. */
+__device__ __forceinline__ int scan_steps(int64_t L, int64_t tile) {
+  const int64_t left = L - tile * SCAN_TILE, steps = SCAN_STEPS;
+  return left < SCAN_TILE ? (int)((left + steps - 1) / steps * steps) : (int)SCAN_TILE;
+}
+
 /* SCAN_STEPS values from a row of a tile. */
 __device__ __forceinline__ void scan_read(const float *tile, float into[SCAN_STEPS]) {
   const float4 low = load4(tile, 0), high = load4(tile, 4);

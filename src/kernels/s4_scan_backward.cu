@@ -46,9 +46,9 @@ template <int S> __device__ __forceinline__ void add_parts(Sums<S> *sums) {
 /* The states before every step of a tile from the one before its first; x ends as the state after its last.
  */
 template <int S, bool BOUND>
-__device__ __forceinline__ void remember(const ScanModes<S> &modes, float bound, const float *tile_u,
-                                         EbbC32 x[S], float2 *history) {
-  for (int q = 0; q < SCAN_TILE; q += SCAN_STEPS) {
+__device__ __forceinline__ void remember(const ScanModes<S> &modes, float bound, int steps,
+                                         const float *tile_u, EbbC32 x[S], float2 *history) {
+  for (int q = 0; q < steps; q += SCAN_STEPS) {
     float u[SCAN_STEPS];
     scan_read(tile_u + q, u);
 #pragma unroll
@@ -85,9 +85,10 @@ __device__ __forceinline__ float step_back(EbbC32 a, EbbC32 b, EbbC32 c, float u
 /* The adjoint over a tile; the rows' du go to tile_du. */
 template <int P, int S, bool BOUND>
 __device__ __forceinline__ void tile_back(const ScanModes<S> &modes, const ScanPlace<P> &at, float bound,
-                                          const float *tile_u, const float *tile_g, const float2 *history,
-                                          EbbC32 x[S], EbbC32 lambda[S], Sums<S> *sums, float *tile_du) {
-  for (int q = SCAN_TILE - SCAN_STEPS; q >= 0; q -= SCAN_STEPS) {
+                                          int steps, const float *tile_u, const float *tile_g,
+                                          const float2 *history, EbbC32 x[S], EbbC32 lambda[S], Sums<S> *sums,
+                                          float *tile_du) {
+  for (int q = steps - SCAN_STEPS; q >= 0; q -= SCAN_STEPS) {
     float u[SCAN_STEPS], gy[SCAN_STEPS], du[SCAN_STEPS];
     scan_read(tile_u + q, u);
     scan_read(tile_g + q, gy);
@@ -186,9 +187,10 @@ __global__ void __launch_bounds__(128)
       __syncthreads();
       /* The next tile is on its way while this one is worked on. */
       if (at.warp == 0 && tile > 0) load_given<T>(args, at, b, t - SCAN_TILE, &next);
+      const int steps = scan_steps(args.L, tile);
       const float *row_u = tile_u + at.row * SCAN_PITCH, *row_g = tile_g + at.row * SCAN_PITCH;
-      remember<S, BOUND>(modes, args.bound, row_u, x, history);
-      tile_back<P, S, BOUND>(modes, at, args.bound, row_u, row_g, history, x, lambda, &sums,
+      remember<S, BOUND>(modes, args.bound, steps, row_u, x, history);
+      tile_back<P, S, BOUND>(modes, at, args.bound, steps, row_u, row_g, history, x, lambda, &sums,
                              tile_du + (at.warp * R + at.row) * SCAN_PITCH);
       add_parts(&sums);
       __syncthreads();

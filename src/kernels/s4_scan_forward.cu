@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(128)
     /* The next tile is on its way while this one is worked on. */
     const int64_t t = tile * SCAN_TILE + at.lane;
     if (first_warp) scan_load<T, R>(as<T>(args.u), row, at.there(), args.L, valid, t + SCAN_TILE, next);
-    for (int q = 0; q < SCAN_TILE; q += SCAN_STEPS) {
+    for (int q = 0; q < scan_steps(args.L, tile); q += SCAN_STEPS) {
       float u[SCAN_STEPS], value[SCAN_STEPS];
       scan_read(tile_u + at.row * SCAN_PITCH + q, u);
 #pragma unroll

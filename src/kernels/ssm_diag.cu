@@ -127,7 +127,9 @@ __global__ void __launch_bounds__(THREADS)
       }
       make_left(args, shared, tile * TILE_ROWS, lane, warp);
       __syncthreads();
-      for (int m = 0; m < EBB_WARP; m++)
+      const int64_t rest = args.M - first;
+      const int modes = rest < EBB_WARP ? (int)rest : (int)EBB_WARP;
+      for (int m = 0; m < modes; m++)
         for (int part = 0; part < 2; part++)
           add_product(load4(shared->left[part], m * LEFT_PITCH + row),
                       load4(shared->power[part], m * POWER_PITCH + column), sum);

@@ -5,6 +5,7 @@
 
 #include <complex>
 #include <filesystem>
+#include <map>
 
 #include "support/golden.h"
 #include "support/node_run.h"
@@ -230,6 +231,40 @@ TEST(S4Scan, RefusesWhatCannotBe) {
   bad = good;
   bad.ssm.H = 3;
   EXPECT_NE(failure(bad).find("u has 2 channels, the configuration 3"), std::string::npos) << failure(bad);
+}
+
+// Output and gradients of one node on a device, by name.
+std::map<std::string, std::vector<float>> results_of(const Case &c, const EbbS4ScanConfig &config,
+                                                     const std::string &device) {
+  const auto inputs = inputs_of(c);
+  NodeRun run("s4_scan", config, inputs, 2, device);
+  run.set("kernel.B", numbers(run.get("kernel.B").size(), 5, 2.0F));
+  std::map<std::string, std::vector<float>> results;
+  results["y"] = run.forward();
+  run.backward(numbers(inputs[0].floats.size(), 6));
+  results["du"] = run.input_grad(0);
+  for (const char *name : kParams) results[name] = run.param_grad(name);
+  results["D"] = run.param_grad("D");
+  return results;
+}
+
+// Every way to lay modes out, rows that do not fill a warp, lengths around the tile, and in the last case
+// more gradients than one split of the batch a row has room for.
+TEST(S4Scan, GpuEqualsCpu) {
+  if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
+  for (const Case &c : {Case{3, 19, 97, 7, 0, EBB_SSM_BILINEAR, 0, true},
+                        {2, 11, 64, 14, 11, EBB_SSM_ZOH, 0.97, false},
+                        {5, 5, 33, 32, 1, EBB_SSM_BILINEAR, 0, true},
+                        {2, 3, 129, 64, 3, EBB_SSM_ZOH, 0, false},
+                        {2, 3, 63, 66, 0, EBB_SSM_BILINEAR, 0.97, true},
+                        {2, 2, 95, 300, 1, EBB_SSM_ZOH, 0.97, true},
+                        {5, 520, 1, 1024, 0, EBB_SSM_BILINEAR, 0, false}}) {
+    SCOPED_TRACE("H " + std::to_string(c.H) + " L " + std::to_string(c.L) + " N " + std::to_string(c.N));
+    EbbS4ScanConfig config = config_of(c);
+    config.epilogue = {true, EBB_S4_GELU, 0.3, c.lengths};
+    auto cpu = results_of(c, config, "cpu"), gpu = results_of(c, config, "cuda");
+    for (auto &[name, expected] : cpu) EXPECT_LT(relative_error(gpu[name], expected), 2e-6) << name;
+  }
 }
 
 TEST(S4Scan, PassesTheOpChecks) {

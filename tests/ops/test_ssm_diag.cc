@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "ebb/ops/ssm_diag.h"
 #include "support/op_check.h"
@@ -107,6 +108,42 @@ TEST(DiagAccuracy, Length16384State64) {
   config.dt_max = 1e-2;
   config.deterministic = true;
   for (const std::string &device : devices()) check_kernel(config, device);
+}
+
+std::map<std::string, Doubles> results_of(const EbbSsmConfig &config, const std::string &device) {
+  SsmBench bench(true, config, 2, true, device);
+  std::map<std::string, Doubles> results;
+  bench.forward();
+  results["k"] = bench.k;
+  if (config.readout != EBB_SSM_NO_READOUT) results["ke"] = bench.ke;
+  Doubles dk, dke;
+  for (size_t i = 0; i < bench.k.size(); i++) dk.push_back(std::sin(double(i)));
+  for (size_t i = 0; i < bench.ke.size(); i++) dke.push_back(std::cos(double(i)));
+  bench.backward(dk, dke);
+  for (const char *name : {"C", "B", "inv_w_real", "w_imag", "log_dt"})
+    results[name] = bench.grad(std::string("kernel.") + name);
+  if (config.readout == EBB_SSM_LEARNED) results["e"] = bench.grad("kernel.e");
+  return results;
+}
+
+// More modes than a warp has lanes, more rows than a tile, more tiles than blocks, lengths around the width.
+TEST(DiagGpu, EqualsCpu) {
+  if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
+  struct Shape {
+    int64_t H, N, n_ssm, channels, L;
+    EbbSsmReadout readout;
+  };
+  for (const Shape &s : {Shape{3, 134, 0, 2, 700, EBB_SSM_LEARNED}, Shape{9, 64, 3, 1, 1025, EBB_SSM_ONES},
+                         Shape{2, 66, 1, 1, 63, EBB_SSM_NO_READOUT}, Shape{20, 7, 2, 2, 65, EBB_SSM_LEARNED},
+                         Shape{1024, 2, 4, 1, 2049, EBB_SSM_NO_READOUT}}) {
+    EbbSsmConfig config = ssm_config(true);
+    config.H = s.H, config.N = s.N, config.n_ssm = s.n_ssm, config.channels = s.channels;
+    config.length = config.l_max = s.L, config.readout = s.readout, config.dt_min = 1e-3;
+    auto cpu = results_of(config, "cpu"), gpu = results_of(config, "cuda");
+    for (auto &[name, expected] : cpu)
+      // Both take sums over blocks of powers in float32, in blocks of their own.
+      EXPECT_LT(relative_error(gpu[name], expected), 5e-6) << name << ", N " << s.N << ", L " << s.L;
+  }
 }
 
 TEST(DiagInit, MixedMeasureNeedsAnEvenNumberOfCopies) {
