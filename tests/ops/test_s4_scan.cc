@@ -10,6 +10,7 @@
 #include "support/golden.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
+#include "support/op_run.h"
 
 using namespace ebb_test;
 
@@ -265,6 +266,44 @@ TEST(S4Scan, GpuEqualsCpu) {
     auto cpu = results_of(c, config, "cpu"), gpu = results_of(c, config, "cuda");
     for (auto &[name, expected] : cpu) EXPECT_LT(relative_error(gpu[name], expected), 2e-6) << name;
   }
+}
+
+// Numbers that bfloat16 holds exactly.
+Tensor half_tensor(const Case &c, uint64_t stream) {
+  Tensor t = random_tensor({c.B, c.H, c.L}, stream);
+  t.floats = Stored(EBB_BF16, t.floats).floats(), t.activation = true;
+  return t;
+}
+
+std::map<std::string, std::vector<float>> stored_results(const Case &c, const EbbS4ScanConfig &config,
+                                                         const std::string &device, EbbDtype storage) {
+  OpRun run("s4_scan", config, {half_tensor(c, 1)}, 1, 2, true, device, storage);
+  std::map<std::string, std::vector<float>> results;
+  require(run.status);
+  require(run.forward());
+  run.backward(half_tensor(c, 2).floats);
+  results["y"] = run.output(), results["du"] = run.input_grad();
+  for (const char *name : kParams) results[name] = run.param_grad(name);
+  results["D"] = run.param_grad("D");
+  return results;
+}
+
+// Without an activation only y and du are rounded, to 8 bits; with GELU also what its derivative is taken of.
+TEST(S4Scan, Bfloat16IsRoundedFloat32) {
+  if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
+  for (const Case &c :
+       {Case{2, 9, 45, 7, 0, EBB_SSM_BILINEAR, 0, false}, {2, 2, 64, 64, 0, EBB_SSM_ZOH, 0.97, false}})
+    for (EbbS4Activation activation : {EBB_S4_IDENTITY, EBB_S4_GELU}) {
+      EbbS4ScanConfig config = config_of(c);
+      config.epilogue = {true, activation, 0.3, false};
+      auto exact = stored_results(c, config, "cpu", EBB_F32);
+      auto half = stored_results(c, config, "cuda", EBB_BF16);
+      for (auto &[name, expected] : exact) {
+        const bool rounded = name == "y" || name == "du" || activation == EBB_S4_GELU;
+        EXPECT_LT(relative_error(half[name], expected), rounded ? std::ldexp(1, -8) : 2e-6)
+            << name << " with activation " << activation;
+      }
+    }
 }
 
 TEST(S4Scan, PassesTheOpChecks) {
