@@ -39,9 +39,12 @@ EBB_INLINE EbbRandom4 ebb_random4(uint64_t seed, uint64_t step, uint32_t node, u
   return ebb_philox(counter, key);
 }
 
-/* One word for one element. */
+/* One word for one element; selected without an index, which would put the words into memory. */
 EBB_INLINE uint32_t ebb_random(uint64_t seed, uint64_t step, uint32_t node, uint64_t element) {
-  return ebb_random4(seed, step, node, element >> 2).word[element & 3];
+  EbbRandom4 random = ebb_random4(seed, step, node, element >> 2);
+  uint32_t low = element & 1 ? random.word[1] : random.word[0];
+  uint32_t high = element & 1 ? random.word[3] : random.word[2];
+  return element & 2 ? high : low;
 }
 
 /* A word as a float in [0, 1) with 24 bits, and as a double in (0, 1) that never is 0. */

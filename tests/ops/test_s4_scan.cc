@@ -253,9 +253,11 @@ std::map<std::string, std::vector<float>> results_of(const Case &c, const EbbS4S
 // more gradients than one split of the batch a row has room for.
 TEST(S4Scan, GpuEqualsCpu) {
   if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
-  for (const Case &c : {Case{3, 19, 97, 7, 0, EBB_SSM_BILINEAR, 0, true},
-                        {2, 11, 64, 14, 11, EBB_SSM_ZOH, 0.97, false},
-                        {5, 5, 33, 32, 1, EBB_SSM_BILINEAR, 0, true},
+  for (const Case &c : {Case{4, 1027, 37, 7, 0, EBB_SSM_BILINEAR, 0, true},
+                        {2, 1024, 32, 7, 256, EBB_SSM_BILINEAR, 0.97, false},
+                        {2, 1025, 33, 14, 1, EBB_SSM_ZOH, 0.97, false},
+                        {3, 345, 31, 32, 5, EBB_SSM_BILINEAR, 0, true},
+                        {3, 19, 97, 7, 0, EBB_SSM_BILINEAR, 0, true},
                         {2, 3, 129, 64, 3, EBB_SSM_ZOH, 0, false},
                         {2, 3, 63, 66, 0, EBB_SSM_BILINEAR, 0.97, true},
                         {2, 2, 95, 300, 1, EBB_SSM_ZOH, 0.97, true},
@@ -292,7 +294,7 @@ std::map<std::string, std::vector<float>> stored_results(const Case &c, const Eb
 TEST(S4Scan, Bfloat16IsRoundedFloat32) {
   if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
   for (const Case &c :
-       {Case{2, 9, 45, 7, 0, EBB_SSM_BILINEAR, 0, false}, {2, 2, 64, 64, 0, EBB_SSM_ZOH, 0.97, false}})
+       {Case{9, 460, 45, 7, 0, EBB_SSM_BILINEAR, 0, false}, {2, 2, 64, 64, 0, EBB_SSM_ZOH, 0.97, false}})
     for (EbbS4Activation activation : {EBB_S4_IDENTITY, EBB_S4_GELU}) {
       EbbS4ScanConfig config = config_of(c);
       config.epilogue = {true, activation, 0.3, false};

@@ -22,8 +22,9 @@ typedef struct EbbS4ScanConfig {
 
 /* How CUDA lays out the work: a row (b, h) has its modes in `lanes` lanes of a warp, `each` in a lane. With
    fewer than 32 lanes a row, a warp holds `rows` channels of one b; with 32, a row may have several warps.
-   More than EBB_SCAN_PART modes take several launches, one a part. */
-enum { EBB_SCAN_INTERVAL = 32, EBB_SCAN_PART = 512, EBB_SCAN_SUMS = 1 << 20 };
+   Lanes stay idle where there would be fewer than EBB_SCAN_WARPS warps, too few to keep a GPU busy. More than
+   EBB_SCAN_PART modes take several launches, one a part. */
+enum { EBB_SCAN_INTERVAL = 32, EBB_SCAN_PART = 512, EBB_SCAN_WARPS = 512, EBB_SCAN_SUMS = 1 << 20 };
 typedef struct EbbScanLayout {
   int64_t lanes, each, warps, rows, parts;
   int64_t channel_groups;     /* groups of `rows` channels */
@@ -32,7 +33,8 @@ typedef struct EbbScanLayout {
 EBB_INLINE EbbScanLayout ebb_scan_layout(int64_t batch, int64_t H, int64_t M) {
   EbbScanLayout layout = {4, 1, 1, 1, (M + EBB_SCAN_PART - 1) / EBB_SCAN_PART, 0, 0, 0};
   const int64_t part = EBB_SCAN_PART, modes = M < part ? M : part;
-  while (layout.lanes < 32 && layout.lanes < modes) layout.lanes *= 2;
+  while (layout.lanes < 32 && (layout.lanes < modes || batch * H * layout.lanes < 32 * EBB_SCAN_WARPS))
+    layout.lanes *= 2;
   while (layout.each < 4 && layout.each * 32 < modes) layout.each *= 2;
   layout.warps = (modes + layout.lanes * layout.each - 1) / (layout.lanes * layout.each);
   layout.rows = 32 / layout.lanes;
