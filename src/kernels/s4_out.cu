@@ -15,21 +15,38 @@
 #include "kernels/parts.cuh"
 #include "kernels/reduce.cuh"
 
-enum { THREADS_MOST = 256, PACKS = 2, ROUND_THREADS = 256 };
+/* A thread takes 8 positions, and loads all of them before it stores any: the compiler cannot tell that what
+   is stored is not loaded next, and a thread must have several loads on their way. */
+enum { POSITIONS = 8, THREADS_MOST = EBB_S4_OUT_SEGMENT / POSITIONS, ROUND_THREADS = 256 };
 
-/* Where a block works: row b, channel j, positions l0 .. end - 1. */
+/* Where a block works: channel j of a row of the batch, positions l0 .. end - 1. */
 struct Segment {
-  int64_t b, j, l0, end;
+  int64_t j, l0, end;
   int64_t row;   /* b H + j: the row's number in (B, H, L) */
   int64_t o_row; /* b O + j: in (B, O, L); the gate's is H behind */
   int64_t part;  /* b segments + the segment's number */
 };
 
 static __device__ Segment segment_of(const EbbS4OutArgs &a) {
-  const int64_t segments = ebb_s4_out_segments(a.L), row = blockIdx.x / segments;
-  const int64_t number = blockIdx.x % segments, l0 = number * EBB_S4_OUT_SEGMENT, b = row / a.H;
+  const int64_t segments = ebb_s4_out_segments(a.L), row = blockIdx.x / segments, b = row / a.H;
+  const int64_t number = blockIdx.x % segments, l0 = number * EBB_S4_OUT_SEGMENT;
   const int64_t end = l0 + EBB_S4_OUT_SEGMENT < a.L ? l0 + EBB_S4_OUT_SEGMENT : a.L;
-  return {b, row % a.H, l0, end, row, b * a.O + row % a.H, b * segments + number};
+  return {row % a.H, l0, end, row, b * a.O + row % a.H, b * segments + number};
+}
+
+/* The thread's positions of a row, in packs that lie a block's width apart. */
+template <int N> struct Positions { Pack<N> at[POSITIONS / N]; };
+
+template <int N> static __device__ __forceinline__ int64_t pack_start(const Segment &s, int pack) {
+  return s.l0 + ((int64_t)pack * blockDim.x + threadIdx.x) * N;
+}
+
+/* x: the row. Positions outside the segment are left as they are. */
+template <int N, class S>
+static __device__ __forceinline__ void load_positions(const S *x, const Segment &s, Positions<N> *to) {
+#pragma unroll
+  for (int p = 0; p < POSITIONS / N; p++)
+    if (pack_start<N>(s, p) < s.end) to->at[p] = load_pack<N>(x, pack_start<N>(s, p));
 }
 
 /* Dropout of one row: `tied` for all its elements, or each its own. */
@@ -56,19 +73,23 @@ template <int N> static __device__ __forceinline__ Pack<N> factors(const RowDrop
 
 template <class S, int N, bool GLU> __global__ void out_forward(EbbS4OutArgs a, EbbDrop drop) {
   const Segment s = segment_of(a);
+  const S *o = as<S>(a.o) + s.o_row * a.L;
+  Positions<N> value, gate = {}, residual = {};
+  load_positions(o, s, &value);
+  if (GLU) load_positions(o + a.H * a.L, s, &gate);
+  if (a.residual) load_positions(as<S>(a.residual) + s.row * a.L, s, &residual);
   const RowDrop row = row_drop(drop, a.tie, s.row);
   const float bias = a.bias[s.j], gate_bias = GLU ? a.bias[a.H + s.j] : 0.0f;
-  const S *o = as<S>(a.o) + s.o_row * a.L, *residual = as<S>(a.residual);
-  for (int64_t l = s.l0 + (int64_t)threadIdx.x * N; l < s.end; l += (int64_t)blockDim.x * N) {
-    const int64_t at = s.row * a.L + l;
-    Pack<N> y = load_pack<N>(o, l), gate = {}, kept = {};
-    if (GLU) gate = load_pack<N>(o, a.H * a.L + l);
-    if (residual) kept = load_pack<N>(residual, at);
+#pragma unroll
+  for (int p = 0; p < POSITIONS / N; p++) {
+    const int64_t at = s.row * a.L + pack_start<N>(s, p);
+    if (pack_start<N>(s, p) >= s.end) break;
     const Pack<N> factor = factors<N>(row, at);
+    Pack<N> y;
     for (int k = 0; k < N; k++) {
-      y.at[k] += bias;
-      if (GLU) y.at[k] = ebb_glu(y.at[k], ebb_sigmoidf(gate.at[k] + gate_bias));
-      y.at[k] = y.at[k] * factor.at[k] + kept.at[k];
+      y.at[k] = value.at[p].at[k] + bias;
+      if (GLU) y.at[k] = ebb_glu(y.at[k], ebb_sigmoidf(gate.at[p].at[k] + gate_bias));
+      y.at[k] = y.at[k] * factor.at[k] + residual.at[p].at[k];
     }
     store_pack(as<S>(a.y), at, y);
   }
@@ -77,26 +98,29 @@ template <class S, int N, bool GLU> __global__ void out_forward(EbbS4OutArgs a, 
 template <class S, int N, bool GLU> __global__ void out_backward(EbbS4OutArgs a, EbbDrop drop) {
   EBB_SHARED(float, scratch);
   const Segment s = segment_of(a);
-  const RowDrop row = row_drop(drop, a.tie, s.row);
-  const float bias = GLU ? a.bias[s.j] : 0.0f, gate_bias = GLU ? a.bias[a.H + s.j] : 0.0f;
   const S *o = as<S>(a.o) + s.o_row * a.L;
   S *d_o = as<S>(a.d_o) + s.o_row * a.L;
+  Positions<N> value = {}, gate = {}, dy;
+  if (GLU) load_positions(o, s, &value), load_positions(o + a.H * a.L, s, &gate);
+  load_positions(as<S>(a.dy) + s.row * a.L, s, &dy);
+  const RowDrop row = row_drop(drop, a.tie, s.row);
+  const float bias = GLU ? a.bias[s.j] : 0.0f, gate_bias = GLU ? a.bias[a.H + s.j] : 0.0f;
   float sum = 0, gate_sum = 0;
-  for (int64_t l = s.l0 + (int64_t)threadIdx.x * N; l < s.end; l += (int64_t)blockDim.x * N) {
-    const int64_t at = s.row * a.L + l;
-    Pack<N> value = {}, gate = {};
-    if (GLU) value = load_pack<N>(o, l), gate = load_pack<N>(o, a.H * a.L + l);
-    const Pack<N> dy = load_pack<N>(as<S>(a.dy), at), factor = factors<N>(row, at);
+#pragma unroll
+  for (int p = 0; p < POSITIONS / N; p++) {
+    const int64_t l = pack_start<N>(s, p), at = s.row * a.L + l;
+    if (l >= s.end) break;
+    const Pack<N> factor = factors<N>(row, at);
     Pack<N> dvalue, dgate;
     for (int k = 0; k < N; k++) {
-      const float g = dy.at[k] * factor.at[k], open = ebb_sigmoidf(gate.at[k] + gate_bias);
+      const float g = dy.at[p].at[k] * factor.at[k], open = ebb_sigmoidf(gate.at[p].at[k] + gate_bias);
       dvalue.at[k] = GLU ? ebb_glu_da(g, open) : g;
-      dgate.at[k] = GLU ? ebb_glu_dc(g, value.at[k] + bias, open) : 0.0f;
+      dgate.at[k] = GLU ? ebb_glu_dc(g, value.at[p].at[k] + bias, open) : 0.0f;
       sum += dvalue.at[k], gate_sum += dgate.at[k];
     }
     store_pack(d_o, l, dvalue);
     if (GLU) store_pack(d_o, a.H * a.L + l, dgate);
-    if (a.dresidual) store_or_add_pack(as<S>(a.dresidual), at, dy, a.add_dresidual);
+    if (a.dresidual) store_or_add_pack(as<S>(a.dresidual), at, dy.at[p], a.add_dresidual);
   }
   sum = block_sum(sum, scratch);
   if (GLU) gate_sum = block_sum(gate_sum, scratch);
@@ -114,9 +138,8 @@ static dim3 blocks_of(const EbbS4OutArgs *a) {
   return dim3((unsigned)(a->B * a->H * ebb_s4_out_segments(a->L)));
 }
 
-/* A thread takes up to PACKS packs of a segment, or more of a full one. */
-static dim3 threads_of(const EbbS4OutArgs *a, int N) {
-  return dim3(ebb_threads(ebb_blocks(a->L, N * PACKS), THREADS_MOST));
+static dim3 threads_of(const EbbS4OutArgs *a) {
+  return dim3(ebb_threads(ebb_blocks(a->L, POSITIONS), THREADS_MOST));
 }
 
 /* Runs `body` with the storage type S, the pack N and whether there is a GLU. */
@@ -156,7 +179,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbDrop drop = ebb_drop_of(run, a->node, a->dropout);
   EBB_TRY(project(a, run));
   OUT_DISPATCH(a, S, N, GLU, {
-    return EBB_LAUNCH(run, (out_forward<S, N, GLU>), blocks_of(a), threads_of(a, N), 0, *a, drop);
+    return EBB_LAUNCH(run, (out_forward<S, N, GLU>), blocks_of(a), threads_of(a), 0, *a, drop);
   });
 }
 
@@ -192,8 +215,8 @@ static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbS4OutArgs *a = (const EbbS4OutArgs *)args;
   const EbbDrop drop = ebb_drop_of(run, a->node, a->dropout);
   OUT_DISPATCH(a, S, N, GLU, {
-    EBB_TRY(EBB_LAUNCH(run, (out_backward<S, N, GLU>), blocks_of(a), threads_of(a, N),
-                       EBB_WARP * sizeof(float), *a, drop));
+    EBB_TRY(EBB_LAUNCH(run, (out_backward<S, N, GLU>), blocks_of(a), threads_of(a), EBB_WARP * sizeof(float),
+                       *a, drop));
   });
   if (a->dh) EBB_TRY(input_gradient(a, run));
   if (a->dweight) EBB_TRY(weight_gradient(a, run));
