@@ -1,175 +1,143 @@
-/* Batch normalisation on CUDA. Floors, in passes over a tensor: forward reads x twice and writes y (3),
-   backward reads x and dy twice and writes dx (5). A second read comes from the level-2 cache where the
-   tensor fits there, and its first part where it does not, because the second kernel takes the segments in
-   reverse order.
+/* Batch normalisation on CUDA, in one of two ways.
 
-   A channel's values, B rows of L neighbours, are counted through as i = b L + l and cut into segments, one a
-   block, so that few channels fill the GPU too and short rows leave no thread idle. The first kernel leaves
-   each segment's statistics; the second joins those of its channel, every block for itself in the same order,
-   and goes over the segment again. A thread takes four neighbours at a time where L allows. */
-#include "ebb/ops/batch_norm.h"
+   Whole: a block takes a channel and holds it in shared memory: one launch, x (and dy) read once. Floors, in
+   passes over a tensor: forward reads x and writes y (2), backward reads x and dy and writes dx (3). It
+   serves where a channel fits and there are channels for most of the GPU, or little to do at all.
 
+   Split: a channel is cut into segments, one a block, so that long or few channels fill the GPU too. The
+   first kernel leaves each segment's statistics; the second joins those of its channel, every block for
+   itself in the same order, and goes over the segment again. Floors: 3 passes forward, 5 backward, of which
+   the second reading comes from the level-2 cache where the tensor fits there, and in part where it does not,
+   because the second kernel takes the segments in reverse order.
+
+   A channel's values, B rows of L neighbours, are counted through, so that short rows leave no thread idle; a
+   thread takes four neighbours at a time where L allows. */
+#include "kernels/batch_norm.cuh"
 #include "kernels/launch.cuh"
-#include "kernels/reduce.cuh"
-#include "kernels/storage.cuh"
 
 namespace {
 
-enum { THREADS = 256, WARPS = THREADS / EBB_WARP, LOADS = 4, NONE = -1 };
+enum { SPLIT = 256, WHOLE = 512, SPLIT_WARPS = SPLIT / EBB_WARP, WHOLE_WARPS = WHOLE / EBB_WARP };
 
-/* What one block works on: values begin .. end - 1 of channel h. */
-struct Segment {
-  int64_t h, index, begin, end;
-};
-
-__device__ Segment segment_of(const EbbBatchNormArgs &a, int64_t block) {
-  const int64_t count = a.B * a.L, share = (count + a.segments - 1) / a.segments;
-  const int64_t span = (share + 3) / 4 * 4; /* no border falls into four neighbours */
-  const int64_t index = block % a.segments, begin = index * span, end = begin + span;
-  return {block / a.segments, index, begin, end < count ? end : count};
+/* Whether blocks may hold `tensors` of their channel beside `own` bytes: "little to do" is what a block does
+   in about the time that another launch takes. */
+template <class S> bool holds_channel(const EbbBatchNormArgs &a, const EbbRun *run, int tensors, size_t own) {
+  enum { LITTLE = 16384 };
+  const int64_t count = a.B * a.L, room = ebb_cuda_shared_limit(run->device) - (int64_t)own;
+  const bool fills = 4 * a.H >= 3 * (int64_t)ebb_cuda_multiprocessors(run->device);
+  return tensors * count * (int64_t)sizeof(S) <= room && (fills || count <= LITTLE);
 }
-
-/* Calls visit(at) for a thread's share of the segment, LOADS places at a time: offsets in the tensor of V
-   neighbours each, NONE past the end. All threads of the block make the same calls. */
-template <int V, class Visit>
-__device__ __forceinline__ void visit_segment(const EbbBatchNormArgs &a, const Segment &s, Visit visit) {
-  constexpr int STEP = THREADS * V;
-  const int64_t step_l = STEP % a.L, step_at = STEP / a.L * a.H * a.L + step_l;
-  int64_t i = s.begin + (int64_t)threadIdx.x * V, l = i % a.L, at = (i / a.L * a.H + s.h) * a.L + l;
-  for (int64_t base = s.begin; base < s.end; base += LOADS * STEP) {
-    int64_t places[LOADS];
-#pragma unroll
-    for (int u = 0; u < LOADS; u++) {
-      places[u] = i < s.end ? at : (int64_t)NONE;
-      i += STEP, at += step_at, l += step_l;
-      if (l >= a.L) l -= a.L, at += (a.H - 1) * a.L; /* into the next row of the channel */
-    }
-    visit(places);
-  }
-}
-
-/* The values at those places, 0 where there is none. */
-template <int V, class S>
-__device__ __forceinline__ void load_places(const S *x, const int64_t (&at)[LOADS], float (&v)[LOADS][V]) {
-#pragma unroll
-  for (int u = 0; u < LOADS; u++) {
-    if constexpr (V == 4) {
-      const float4 four = at[u] == NONE ? make_float4(0, 0, 0, 0) : load4(x, at[u]);
-      v[u][0] = four.x, v[u][1] = four.y, v[u][2] = four.z, v[u][3] = four.w;
-    } else {
-      v[u][0] = at[u] == NONE ? 0.0f : load(x, at[u]);
-    }
-  }
-}
-
-template <int V, class S>
-__device__ __forceinline__ void store_places(S *y, const int64_t (&at)[LOADS], const float (&v)[LOADS][V]) {
-#pragma unroll
-  for (int u = 0; u < LOADS; u++) {
-    if (at[u] == NONE) continue;
-    if constexpr (V == 4)
-      store4(y, at[u], make_float4(v[u][0], v[u][1], v[u][2], v[u][3]));
-    else
-      store(y, at[u], v[u][0]);
-  }
+template <class S> size_t held_bytes(const EbbBatchNormArgs &a, int tensors, size_t own) {
+  return own + (size_t)(tensors * a.B * a.L) * sizeof(S);
 }
 
 /* ---- forward ---- */
 
-/* Of what the lanes of a warp hold; every lane gets it. */
-template <int V> __device__ EbbMoments warp_moments(const int64_t (&at)[LOADS], const float (&v)[LOADS][V]) {
-  float sum = 0, deviation = 0, squares = 0;
-  int count = 0;
-  for (int u = 0; u < LOADS; u++) {
-    count += V * __popc(__ballot_sync(EBB_FULL_WARP, at[u] != NONE));
-    for (int j = 0; j < V; j++) sum += v[u][j];
-  }
-  const float shift = warp_sum(sum) / (float)(count > 0 ? count : 1);
-  for (int u = 0; u < LOADS; u++)
-    for (int j = 0; j < V; j++) {
-      const float d = at[u] == NONE ? 0.0f : v[u][j] - shift;
-      deviation += d, squares += d * d;
-    }
-  deviation = warp_sum(deviation), squares = warp_sum(squares);
-  return count > 0 ? ebb_moments_about(shift, count, deviation, squares) : EbbMoments{0, 0, 0};
+struct Statistics {
+  float mean, rstd;
+};
+
+/* What to normalise channel h with, in one thread; write: for backward and for later evaluations too. */
+__device__ Statistics finish_statistics(const EbbBatchNormArgs &a, int64_t h, const EbbMoments &moments,
+                                        bool write) {
+  const Statistics s = {(float)moments.mean, ebb_batch_norm_rstd(moments.squares / moments.count, a.eps)};
+  if (!write) return s;
+  const double unbiased = moments.squares / (moments.count - 1);
+  a.mean[h] = s.mean, a.rstd[h] = s.rstd;
+  a.running_mean[h] = ebb_batch_norm_running(a.running_mean[h], moments.mean, a.momentum);
+  a.running_var[h] = ebb_batch_norm_running(a.running_var[h], unbiased, a.momentum);
+  return s;
+}
+__device__ Statistics running_statistics(const EbbBatchNormArgs &a, int64_t h, bool write) {
+  const Statistics s = {a.running_mean[h], ebb_batch_norm_rstd((double)a.running_var[h], a.eps)};
+  if (write) a.mean[h] = s.mean, a.rstd[h] = s.rstd;
+  return s;
 }
 
-/* Lane 0 gets the moments of all lanes. */
-__device__ EbbMoments join_lanes(EbbMoments moments) {
-  for (int offset = EBB_WARP / 2; offset > 0; offset /= 2) {
-    const EbbMoments other = {__shfl_down_sync(EBB_FULL_WARP, moments.count, offset),
-                              __shfl_down_sync(EBB_FULL_WARP, moments.mean, offset),
-                              __shfl_down_sync(EBB_FULL_WARP, moments.squares, offset)};
-    moments = ebb_moments_join(moments, other);
-  }
-  return moments;
+/* y where the values come from get(places). */
+template <int V, int T, class S, class Get>
+__device__ __forceinline__ void write_normalised(const EbbBatchNormArgs &a, const EbbSegment &s,
+                                                 const Statistics &with, S *__restrict__ y, Get get) {
+  const float mean = with.mean, scale = with.rstd * a.weight[s.h], bias = a.bias[s.h];
+  ebb_visit<V, T>(a, s, [&](const EbbPlaces<V, T> &places) {
+    EbbPlaceValues<V> v = get(places);
+    for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
+      for (int j = 0; j < V; j++) v.of[u][j] = ebb_norm_apply(v.of[u][j], mean, scale, bias);
+    ebb_store_places(y, places, v);
+  });
+}
+
+/* Before what is held. */
+struct alignas(16) ForwardShared {
+  EbbMoments of_warp[WHOLE_WARPS];
+  Statistics statistics;
+};
+
+template <class S, int V>
+__global__ void __launch_bounds__(WHOLE, 2)
+    batch_norm_whole(EbbBatchNormArgs a, const S *__restrict__ x, S *__restrict__ y) {
+  EBB_SHARED(ForwardShared, shared);
+  S *held = reinterpret_cast<S *>(shared + 1);
+  const EbbSegment s = {blockIdx.x, 0, 0, a.B * a.L};
+  EbbMoments moments = {0, 0, 0};
+  ebb_visit<V, WHOLE>(a, s, [&](const EbbPlaces<V, WHOLE> &places) {
+    const EbbPlaceValues<V> v = ebb_load_places(x, places);
+    ebb_hold_places(held, places, v);
+    moments = ebb_moments_join(moments, ebb_warp_moments(places, v));
+  });
+  moments = ebb_join_warps(moments, shared->of_warp);
+  if (threadIdx.x == 0) shared->statistics = finish_statistics(a, s.h, moments, true);
+  __syncthreads();
+  write_normalised<V, WHOLE>(a, s, shared->statistics, y, [&](const EbbPlaces<V, WHOLE> &places) {
+    return ebb_held_places(held, places);
+  });
 }
 
 template <class S, int V>
-__global__ void __launch_bounds__(THREADS) batch_norm_moments(EbbBatchNormArgs a, const S *__restrict__ x) {
+__global__ void __launch_bounds__(SPLIT) batch_norm_moments(EbbBatchNormArgs a, const S *__restrict__ x) {
   EBB_SHARED(EbbMoments, of_warp);
-  const int lane = (int)threadIdx.x % EBB_WARP, warp = (int)threadIdx.x / EBB_WARP;
   EbbMoments moments = {0, 0, 0};
-  visit_segment<V>(a, segment_of(a, blockIdx.x), [&](const int64_t(&at)[LOADS]) {
-    float v[LOADS][V];
-    load_places(x, at, v);
-    moments = ebb_moments_join(moments, warp_moments(at, v));
+  ebb_visit<V, SPLIT>(a, ebb_segment(a, blockIdx.x), [&](const EbbPlaces<V, SPLIT> &places) {
+    moments = ebb_moments_join(moments, ebb_warp_moments(places, ebb_load_places(x, places)));
   });
-  if (lane == 0) of_warp[warp] = moments;
-  __syncthreads();
-  if (warp > 0) return;
-  moments = join_lanes(lane < WARPS ? of_warp[lane] : EbbMoments{0, 0, 0});
-  if (lane == 0) ((EbbMoments *)a.partial)[blockIdx.x] = moments;
+  moments = ebb_join_warps(moments, of_warp);
+  if (threadIdx.x == 0) ((EbbMoments *)a.partial)[blockIdx.x] = moments;
 }
 
-/* Lane 0 of the calling warp gets the moments of channel h, joined in the order of the segments. */
+/* Thread 0 gets the moments of channel h, joined by the first warp in the order of the segments. */
 __device__ EbbMoments channel_moments(const EbbBatchNormArgs &a, int64_t h) {
   const EbbMoments *partial = (const EbbMoments *)a.partial + h * a.segments;
   EbbMoments moments = {0, 0, 0};
-  for (int64_t s = threadIdx.x % EBB_WARP; s < a.segments; s += EBB_WARP)
+  for (int64_t s = threadIdx.x; s < a.segments; s += EBB_WARP)
     moments = ebb_moments_join(moments, partial[s]);
-  return join_lanes(moments);
-}
-
-/* Makes mean and rstd of a channel; one block of the channel writes them down. */
-__device__ void finish_statistics(const EbbBatchNormArgs &a, const Segment &s, bool training,
-                                  float *statistics) {
-  const EbbMoments moments = training ? channel_moments(a, s.h) : EbbMoments{0, 0, 0};
-  if (threadIdx.x > 0) return;
-  const double var = training ? moments.squares / moments.count : (double)a.running_var[s.h];
-  statistics[0] = training ? (float)moments.mean : a.running_mean[s.h];
-  statistics[1] = ebb_batch_norm_rstd(var, a.eps);
-  if (s.index > 0) return;
-  a.mean[s.h] = statistics[0], a.rstd[s.h] = statistics[1];
-  if (!training) return;
-  const double unbiased = moments.squares / (moments.count - 1);
-  a.running_mean[s.h] = ebb_batch_norm_running(a.running_mean[s.h], moments.mean, a.momentum);
-  a.running_var[s.h] = ebb_batch_norm_running(a.running_var[s.h], unbiased, a.momentum);
+  return ebb_join_lanes(moments);
 }
 
 template <class S, int V>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(SPLIT)
     batch_norm_normalise(EbbBatchNormArgs a, const S *__restrict__ x, S *__restrict__ y, bool training) {
-  EBB_SHARED(float, statistics);
-  const Segment s = segment_of(a, (int64_t)gridDim.x - 1 - blockIdx.x);
-  if (threadIdx.x < EBB_WARP) finish_statistics(a, s, training, statistics);
+  EBB_SHARED(Statistics, statistics);
+  const EbbSegment s = ebb_segment(a, (int64_t)gridDim.x - 1 - blockIdx.x);
+  if (threadIdx.x < EBB_WARP) {
+    const EbbMoments moments = training ? channel_moments(a, s.h) : EbbMoments{0, 0, 0};
+    if (threadIdx.x == 0)
+      *statistics = training ? finish_statistics(a, s.h, moments, s.index == 0)
+                             : running_statistics(a, s.h, s.index == 0);
+  }
   __syncthreads();
-  const float mean = statistics[0], scale = statistics[1] * a.weight[s.h], bias = a.bias[s.h];
-  visit_segment<V>(a, s, [&](const int64_t(&at)[LOADS]) {
-    float v[LOADS][V];
-    load_places(x, at, v);
-    for (int u = 0; u < LOADS; u++)
-      for (int j = 0; j < V; j++) v[u][j] = ebb_norm_apply(v[u][j], mean, scale, bias);
-    store_places(y, at, v);
-  });
+  write_normalised<V, SPLIT>(a, s, *statistics, y,
+                             [&](const EbbPlaces<V, SPLIT> &places) { return ebb_load_places(x, places); });
 }
 
 template <class S, int V> EbbStatus forward_of(const EbbBatchNormArgs &a, const EbbRun *run) {
-  const dim3 grid((unsigned)(a.H * a.segments)), block(THREADS);
   const S *x = as<S>(a.x);
+  const dim3 grid((unsigned)(a.H * a.segments)), block(SPLIT);
+  if (run->training && holds_channel<S>(a, run, 1, sizeof(ForwardShared)))
+    return EBB_LAUNCH(run, (batch_norm_whole<S, V>), dim3((unsigned)a.H), dim3(WHOLE),
+                      held_bytes<S>(a, 1, sizeof(ForwardShared)), a, x, as<S>(a.y));
   if (run->training)
-    EBB_TRY(EBB_LAUNCH(run, (batch_norm_moments<S, V>), grid, block, WARPS * sizeof(EbbMoments), a, x));
-  return EBB_LAUNCH(run, (batch_norm_normalise<S, V>), grid, block, 2 * sizeof(float), a, x, as<S>(a.y),
+    EBB_TRY(EBB_LAUNCH(run, (batch_norm_moments<S, V>), grid, block, SPLIT_WARPS * sizeof(EbbMoments), a, x));
+  return EBB_LAUNCH(run, (batch_norm_normalise<S, V>), grid, block, sizeof(Statistics), a, x, as<S>(a.y),
                     run->training);
 }
 
@@ -182,72 +150,134 @@ EbbStatus forward(const void *args, const EbbRun *run) {
 
 /* ---- backward ---- */
 
-/* Sums over the segment of dy and dy (x - mean). */
-template <class S, int V>
-__global__ void __launch_bounds__(THREADS)
-    batch_norm_sums(EbbBatchNormArgs a, const S *__restrict__ x, const S *__restrict__ dy) {
-  EBB_SHARED(double, scratch);
-  const Segment s = segment_of(a, blockIdx.x);
-  const float mean = a.mean[s.h];
-  double sum = 0, dot = 0;
-  visit_segment<V>(a, s, [&](const int64_t(&at)[LOADS]) {
-    float v[LOADS][V], d[LOADS][V], some = 0, some_dot = 0;
-    load_places(x, at, v);
-    load_places(dy, at, d);
-    for (int u = 0; u < LOADS; u++)
-      for (int j = 0; j < V; j++) some += d[u][j], some_dot += d[u][j] * (v[u][j] - mean);
-    sum += (double)some, dot += (double)some_dot;
+/* Sums of dy and dy (x - mean). */
+struct Sums {
+  double dy, dot;
+};
+template <int V>
+__device__ __forceinline__ void add(Sums *sums, const EbbPlaceValues<V> &x, const EbbPlaceValues<V> &dy,
+                                    float mean) {
+  float some = 0, dot = 0; /* of 4 V products; double from there on */
+  for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
+    for (int j = 0; j < V; j++) some += dy.of[u][j], dot += dy.of[u][j] * (x.of[u][j] - mean);
+  sums->dy += (double)some, sums->dot += (double)dot;
+}
+
+/* What ebb_batch_norm_dx asks for. */
+struct Means {
+  float dy, dot;
+};
+/* From the sums of channel h, in one thread; write: the parameters' gradients too. */
+__device__ Means finish_sums(const EbbBatchNormArgs &a, int64_t h, const Sums &sums, bool training,
+                             bool write) {
+  const double count = (double)(a.B * a.L), rstd = (double)a.rstd[h], dot = sums.dot * rstd;
+  if (write && a.dweight) a.dweight[h] += (float)dot;
+  if (write && a.dbias) a.dbias[h] += (float)sums.dy;
+  if (!training) return {0, 0};
+  return {(float)(sums.dy / count), (float)(dot * rstd / count)};
+}
+
+/* dx where x and dy come from get(places, &x, &dy). */
+template <int V, int T, class S, class Get>
+__device__ __forceinline__ void write_gradient(const EbbBatchNormArgs &a, const EbbSegment &s,
+                                               const Means &means, S *__restrict__ dx, Get get) {
+  const float mean = a.mean[s.h], scale = a.rstd[s.h] * a.weight[s.h];
+  ebb_visit<V, T>(a, s, [&](const EbbPlaces<V, T> &places) {
+    EbbPlaceValues<V> x, dy;
+    get(places, &x, &dy);
+    for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
+      for (int j = 0; j < V; j++)
+        x.of[u][j] = ebb_batch_norm_dx(dy.of[u][j], x.of[u][j], mean, scale, means.dy, means.dot);
+    if (a.add_dx) {
+      const EbbPlaceValues<V> old = ebb_load_places(dx, places);
+      for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
+        for (int j = 0; j < V; j++) x.of[u][j] += old.of[u][j];
+    }
+    ebb_store_places(dx, places, x);
   });
-  sum = block_sum(sum, scratch), dot = block_sum(dot, scratch);
-  if (threadIdx.x == 0)
-    a.partial[2 * (int64_t)blockIdx.x] = sum, a.partial[2 * (int64_t)blockIdx.x + 1] = dot;
 }
 
-/* Adds the sums of a channel up, in warp 0; one block of the channel adds them to the parameters' gradients.
-   means: what ebb_batch_norm_dx asks for. */
-__device__ void finish_sums(const EbbBatchNormArgs &a, const Segment &s, bool training, float *means) {
-  const double *partial = a.partial + 2 * s.h * a.segments, rstd = (double)a.rstd[s.h];
-  double sum = 0, dot = 0;
-  for (int64_t i = threadIdx.x; i < a.segments; i += EBB_WARP)
-    sum += partial[2 * i], dot += partial[2 * i + 1];
-  sum = warp_sum(sum), dot = warp_sum(dot) * rstd;
-  if (threadIdx.x > 0) return;
-  const double count = (double)(a.B * a.L);
-  means[0] = training ? (float)(sum / count) : 0.0f;
-  means[1] = training ? (float)(dot * rstd / count) : 0.0f;
-  if (s.index > 0) return;
-  if (a.dweight) a.dweight[s.h] += (float)dot;
-  if (a.dbias) a.dbias[s.h] += (float)sum;
-}
+struct alignas(16) BackwardShared {
+  double scratch[EBB_WARP];
+  Means means;
+};
 
 template <class S, int V>
-__global__ void __launch_bounds__(THREADS)
-    batch_norm_gradient(EbbBatchNormArgs a, const S *__restrict__ x, const S *__restrict__ dy,
-                        S *__restrict__ dx, bool training) {
-  EBB_SHARED(float, means);
-  const Segment s = segment_of(a, (int64_t)gridDim.x - 1 - blockIdx.x);
-  if (threadIdx.x < EBB_WARP) finish_sums(a, s, training, means);
+__global__ void __launch_bounds__(WHOLE, 2)
+    batch_norm_whole_gradient(EbbBatchNormArgs a, const S *__restrict__ x, const S *__restrict__ dy,
+                              S *__restrict__ dx, bool training) {
+  EBB_SHARED(BackwardShared, shared);
+  const EbbSegment s = {blockIdx.x, 0, 0, a.B * a.L};
+  S *held_x = reinterpret_cast<S *>(shared + 1), *held_dy = held_x + s.end;
+  const float mean = a.mean[s.h];
+  Sums sums = {0, 0};
+  ebb_visit<V, WHOLE>(a, s, [&](const EbbPlaces<V, WHOLE> &places) {
+    const EbbPlaceValues<V> v = ebb_load_places(x, places), d = ebb_load_places(dy, places);
+    ebb_hold_places(held_x, places, v);
+    ebb_hold_places(held_dy, places, d);
+    add(&sums, v, d, mean);
+  });
+  sums.dy = block_sum(sums.dy, shared->scratch), sums.dot = block_sum(sums.dot, shared->scratch);
+  if (threadIdx.x == 0) shared->means = finish_sums(a, s.h, sums, training, true);
   __syncthreads();
   if (!dx) return;
-  const float mean = a.mean[s.h], scale = a.rstd[s.h] * a.weight[s.h];
-  const float mean_dy = means[0], mean_dot = means[1];
-  visit_segment<V>(a, s, [&](const int64_t(&at)[LOADS]) {
-    float v[LOADS][V], d[LOADS][V], old[LOADS][V] = {};
-    load_places(x, at, v);
-    load_places(dy, at, d);
-    if (a.add_dx) load_places(dx, at, old);
-    for (int u = 0; u < LOADS; u++)
-      for (int j = 0; j < V; j++)
-        old[u][j] += ebb_batch_norm_dx(d[u][j], v[u][j], mean, scale, mean_dy, mean_dot);
-    store_places(dx, at, old);
+  write_gradient<V, WHOLE>(
+      a, s, shared->means, dx,
+      [&](const EbbPlaces<V, WHOLE> &places, EbbPlaceValues<V> *v, EbbPlaceValues<V> *d) {
+        *v = ebb_held_places(held_x, places), *d = ebb_held_places(held_dy, places);
+      });
+}
+
+template <class S, int V>
+__global__ void __launch_bounds__(SPLIT)
+    batch_norm_sums(EbbBatchNormArgs a, const S *__restrict__ x, const S *__restrict__ dy) {
+  EBB_SHARED(double, scratch);
+  const EbbSegment s = ebb_segment(a, blockIdx.x);
+  const float mean = a.mean[s.h];
+  Sums sums = {0, 0};
+  ebb_visit<V, SPLIT>(a, s, [&](const EbbPlaces<V, SPLIT> &places) {
+    const EbbPlaceValues<V> v = ebb_load_places(x, places);
+    add(&sums, v, ebb_load_places(dy, places), mean);
   });
+  sums.dy = block_sum(sums.dy, scratch), sums.dot = block_sum(sums.dot, scratch);
+  if (threadIdx.x == 0) ((Sums *)a.partial)[blockIdx.x] = sums;
+}
+
+/* Every lane of the first warp gets the sums of channel h, added in the order of the segments. */
+__device__ Sums channel_sums(const EbbBatchNormArgs &a, int64_t h) {
+  const Sums *partial = (const Sums *)a.partial + h * a.segments;
+  Sums sums = {0, 0};
+  for (int64_t s = threadIdx.x; s < a.segments; s += EBB_WARP)
+    sums.dy += partial[s].dy, sums.dot += partial[s].dot;
+  return {warp_sum(sums.dy), warp_sum(sums.dot)};
+}
+
+template <class S, int V>
+__global__ void __launch_bounds__(SPLIT)
+    batch_norm_gradient(EbbBatchNormArgs a, const S *__restrict__ x, const S *__restrict__ dy,
+                        S *__restrict__ dx, bool training) {
+  EBB_SHARED(Means, means);
+  const EbbSegment s = ebb_segment(a, (int64_t)gridDim.x - 1 - blockIdx.x);
+  if (threadIdx.x < EBB_WARP) {
+    const Sums sums = channel_sums(a, s.h);
+    if (threadIdx.x == 0) *means = finish_sums(a, s.h, sums, training, s.index == 0);
+  }
+  __syncthreads();
+  if (!dx) return;
+  write_gradient<V, SPLIT>(
+      a, s, *means, dx, [&](const EbbPlaces<V, SPLIT> &places, EbbPlaceValues<V> *v, EbbPlaceValues<V> *d) {
+        *v = ebb_load_places(x, places), *d = ebb_load_places(dy, places);
+      });
 }
 
 template <class S, int V> EbbStatus backward_of(const EbbBatchNormArgs &a, const EbbRun *run) {
-  const dim3 grid((unsigned)(a.H * a.segments)), block(THREADS);
   const S *x = as<S>(a.x), *dy = as<S>(a.dy);
-  EBB_TRY(EBB_LAUNCH(run, (batch_norm_sums<S, V>), grid, block, 32 * sizeof(double), a, x, dy));
-  return EBB_LAUNCH(run, (batch_norm_gradient<S, V>), grid, block, 2 * sizeof(float), a, x, dy, as<S>(a.dx),
+  const dim3 grid((unsigned)(a.H * a.segments)), block(SPLIT);
+  if (holds_channel<S>(a, run, 2, sizeof(BackwardShared)))
+    return EBB_LAUNCH(run, (batch_norm_whole_gradient<S, V>), dim3((unsigned)a.H), dim3(WHOLE),
+                      held_bytes<S>(a, 2, sizeof(BackwardShared)), a, x, dy, as<S>(a.dx), run->training);
+  EBB_TRY(EBB_LAUNCH(run, (batch_norm_sums<S, V>), grid, block, EBB_WARP * sizeof(double), a, x, dy));
+  return EBB_LAUNCH(run, (batch_norm_gradient<S, V>), grid, block, sizeof(Means), a, x, dy, as<S>(a.dx),
                     run->training);
 }
 

@@ -48,6 +48,7 @@ std::vector<OpCase> cases() {
   add("batch norm", "batch_norm", batch, {3, 5, 37});
   add("batch norm, rows of four", "batch_norm", batch, {2, 3, 40});
   add("batch norm, rows of one", "batch_norm", batch, {70, 3, 1});
+  add("batch norm, several blocks a channel", "batch_norm", batch, {2, 1, 8200});
   add("batch norm, running statistics", "batch_norm", batch, {3, 5, 37}, false);
   add("layer norm", "layer_norm", layer, {3, 5, 37});
   add("layer norm, several tiles", "layer_norm", layer, {2, 4, 300});
@@ -119,16 +120,18 @@ TEST_P(NormOn, BatchNormInEvaluationUsesRunningStatisticsAndLeavesThem) {
 
 // A mean far above the deviation, and different in every part of a channel.
 TEST_P(NormOn, BatchNormKeepsTheVarianceOfShiftedData) {
-  const Shape3 s = {2, 1, 6000};
-  Tensor x = random_tensor({s.B, s.H, s.L}, 8, 4999.5, 5000.5);
-  for (int64_t l = 0; l < s.L; l++) x.floats[s.at(1, 0, l)] -= 4999;
-  OpRun run("batch_norm", EbbBatchNormConfig{1e-5, 1}, {x}, 1, 1, true, GetParam());
-  FORWARD(run);
-  double mean = 0, squares = 0;
-  for (float v : x.floats) mean += v / 12000.0;
-  for (float v : x.floats) squares += (v - mean) * (v - mean);
-  EXPECT_NEAR(run.param("running_mean")[0] / mean, 1, 1e-6);
-  EXPECT_NEAR(run.param("running_var")[0] / (squares / 11999), 1, 1e-6);
+  for (const Shape3 &s : {Shape3{2, 1, 6000}, Shape3{2, 1, 9000}}) {
+    Tensor x = random_tensor({s.B, s.H, s.L}, 8, 4999.5, 5000.5);
+    for (int64_t l = 0; l < s.L; l++) x.floats[s.at(1, 0, l)] -= 4999;
+    OpRun run("batch_norm", EbbBatchNormConfig{1e-5, 1}, {x}, 1, 1, true, GetParam());
+    FORWARD(run);
+    const double n = double(x.floats.size());
+    double mean = 0, squares = 0;
+    for (float v : x.floats) mean += v / n;
+    for (float v : x.floats) squares += (v - mean) * (v - mean);
+    EXPECT_NEAR(run.param("running_mean")[0] / mean, 1, 1e-6);
+    EXPECT_NEAR(run.param("running_var")[0] / (squares / (n - 1)), 1, 1e-6);
+  }
 }
 
 TEST_P(NormOn, BatchNormRefusesToTrainOnOneValue) {
@@ -245,10 +248,11 @@ protected:
   }
 };
 
-// Around the borders of what a thread (4), a warp's columns (32), its rows (32) and a block (4096 values, 8
-// rows a batch) take; several blocks a channel; a column too high for shared memory.
-const Shape3 kShapes[] = {{1, 2, 2},   {2, 8, 32},  {1, 33, 31},  {3, 31, 11},   {5, 64, 64},  {2, 100, 97},
-                          {1, 9, 257}, {300, 7, 1}, {3, 3, 4100}, {1, 5, 12289}, {1, 2100, 5}, {1, 1050, 34}};
+// Around the borders of what a thread (4), a warp's columns (32), its rows (32) and a block (8 rows a batch)
+// take; one block a channel and several; a column too high for shared memory.
+const Shape3 kShapes[] = {{1, 2, 2},     {2, 8, 32},   {1, 33, 31},  {3, 31, 11},  {5, 64, 64},
+                          {2, 100, 97},  {1, 9, 257},  {300, 7, 1},  {3, 3, 4100}, {2, 5, 8200},
+                          {1, 5, 16403}, {1, 2100, 5}, {1, 1050, 34}};
 
 TEST_F(NormCuda, GivesWhatTheCpuGives) {
   for (const Norm &norm : kNorms)
