@@ -120,9 +120,11 @@ __global__ void __launch_bounds__(SPLIT)
   const EbbSegment s = ebb_segment(a, (int64_t)gridDim.x - 1 - blockIdx.x);
   if (threadIdx.x < EBB_WARP) {
     const EbbMoments moments = training ? channel_moments(a, s.h) : EbbMoments{0, 0, 0};
-    if (threadIdx.x == 0)
-      *statistics = training ? finish_statistics(a, s.h, moments, s.index == 0)
-                             : running_statistics(a, s.h, s.index == 0);
+    if (threadIdx.x == 0) {
+      const Statistics of_channel = training ? finish_statistics(a, s.h, moments, s.index == 0)
+                                             : running_statistics(a, s.h, s.index == 0);
+      *statistics = of_channel;
+    }
   }
   __syncthreads();
   write_normalised<V, SPLIT>(a, s, *statistics, y,

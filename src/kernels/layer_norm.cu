@@ -20,13 +20,13 @@ __global__ void __launch_bounds__(EBB_NORM_THREADS, 1)
   const EbbColumn c = ebb_column(blockIdx.x, a.B, a.H, a.L);
   const EbbColumnMoments moments = ebb_column_moments(values, c, scratch);
   const float mean = moments.mean, rstd = ebb_norm_rstd(moments.var, (float)a.eps);
-  if (!c.valid) return;
-  if (threadIdx.x < EBB_WARP) a.mean[c.index] = mean, a.rstd[c.index] = rstd;
+  if (c.valid && threadIdx.x < EBB_WARP) a.mean[c.index] = mean, a.rstd[c.index] = rstd;
   for (int h = ebb_first_row(); h < values.H; h += ebb_row_step()) {
     float v[EBB_NORM_BATCH];
     values.again(c, h, v);
-    for (int j = 0; j < EBB_NORM_BATCH && h + j < values.H; j++)
-      store(y, c.at + (h + j) * a.L, ebb_norm_apply(v[j], mean, rstd * a.weight[h + j], a.bias[h + j]));
+    for (int j = 0; j < EBB_NORM_BATCH; j++)
+      if (h + j < values.H) v[j] = ebb_norm_apply(v[j], mean, rstd * a.weight[h + j], a.bias[h + j]);
+    ebb_write_rows(y, c, h, values.H, a.L, false, v);
   }
 }
 
@@ -83,15 +83,14 @@ __device__ void tile_gradient(const EbbLayerNormArgs &a, const Backward<S> &tile
   if (!dx) return;
   const float mean_g = ebb_column_sum(sums.x, tile.scratch) * inverse;
   const float mean_dot = ebb_column_sum(sums.y, tile.scratch) * inverse;
-  if (!c.valid) return;
   for (int h = ebb_first_row(); h < tile.x.H; h += ebb_row_step()) {
     float x[EBB_NORM_BATCH], dy[EBB_NORM_BATCH];
     tile.x.again(c, h, x);
     tile.dy.again(c, h, dy);
-    for (int j = 0; j < EBB_NORM_BATCH && h + j < tile.x.H; j++)
-      store_or_add(dx, c.at + (h + j) * a.L,
-                   ebb_layer_norm_dx(dy[j] * a.weight[h + j], (x[j] - mean) * rstd, rstd, mean_g, mean_dot),
-                   a.add_dx);
+    for (int j = 0; j < EBB_NORM_BATCH; j++)
+      if (h + j < tile.x.H)
+        x[j] = ebb_layer_norm_dx(dy[j] * a.weight[h + j], (x[j] - mean) * rstd, rstd, mean_g, mean_dot);
+    ebb_write_rows(dx, c, h, tile.x.H, a.L, a.add_dx, x);
   }
 }
 

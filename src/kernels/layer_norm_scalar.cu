@@ -18,13 +18,12 @@ __global__ void __launch_bounds__(EBB_NORM_THREADS, 1)
   const EbbColumn c = ebb_column(blockIdx.x, a.B, a.H, a.L);
   const EbbColumnMoments moments = ebb_column_moments(values, c, scratch);
   const float mean = moments.mean, rstd = ebb_norm_rstd(moments.var, 0), s = a.s[0], m = a.m[0];
-  if (!c.valid) return;
-  if (threadIdx.x < EBB_WARP) a.mean[c.index] = mean, a.rstd[c.index] = rstd;
+  if (c.valid && threadIdx.x < EBB_WARP) a.mean[c.index] = mean, a.rstd[c.index] = rstd;
   for (int h = ebb_first_row(); h < values.H; h += ebb_row_step()) {
     float v[EBB_NORM_BATCH];
     values.again(c, h, v);
-    for (int j = 0; j < EBB_NORM_BATCH && h + j < values.H; j++)
-      store(y, c.at + (h + j) * a.L, ebb_layer_norm_scalar_apply(v[j], mean, rstd, s, m));
+    for (int j = 0; j < EBB_NORM_BATCH; j++) v[j] = ebb_layer_norm_scalar_apply(v[j], mean, rstd, s, m);
+    ebb_write_rows(y, c, h, values.H, a.L, false, v);
   }
 }
 
@@ -65,9 +64,9 @@ __device__ void column_gradient(const EbbLayerNormScalarArgs &a, const Backward<
     float x[EBB_NORM_BATCH], dy[EBB_NORM_BATCH];
     tile.x.again(c, h, x);
     tile.dy.again(c, h, dy);
-    for (int j = 0; j < EBB_NORM_BATCH && h + j < tile.x.H; j++)
-      store_or_add(dx, c.at + (h + j) * a.L,
-                   ebb_layer_norm_scalar_dx(dy[j], x[j] - mean, rstd, s, m, mean_dy, mean_dot), a.add_dx);
+    for (int j = 0; j < EBB_NORM_BATCH; j++)
+      x[j] = ebb_layer_norm_scalar_dx(dy[j], x[j] - mean, rstd, s, m, mean_dy, mean_dot);
+    ebb_write_rows(dx, c, h, tile.x.H, a.L, a.add_dx, x);
   }
 }
 
@@ -87,7 +86,7 @@ __global__ void __launch_bounds__(EBB_NORM_THREADS, 1)
     const float mean = c.valid ? a.mean[c.index] : 0.0f, rstd = c.valid ? a.rstd[c.index] : 0.0f;
     const float2 sums = column_sums(tile, c, mean);
     ds += (double)(rstd * (sums.y + m * sums.x)), dm += (double)(rstd * s * sums.x);
-    if (dx && c.valid) column_gradient(a, tile, c, mean, rstd, sums, dx);
+    if (dx) column_gradient(a, tile, c, mean, rstd, sums, dx);
   }
   ds = warp_sum(ds), dm = warp_sum(dm); /* the same in every warp */
   if (threadIdx.x == 0) a.partial[2 * (int64_t)blockIdx.x] = ds, a.partial[2 * (int64_t)blockIdx.x + 1] = dm;

@@ -59,6 +59,20 @@ template <class S> struct EbbColumnValues {
   }
 };
 
+/* Rows h .. h + 7 of a column of y, or of what is added to it. Loads and stores of a batch stand apart, so
+   that none waits for another. */
+template <class S>
+__device__ __forceinline__ void ebb_write_rows(S *y, const EbbColumn &c, int h, int H, int64_t L, bool add,
+                                               float (&v)[EBB_NORM_BATCH]) {
+  if (!c.valid) return;
+#pragma unroll
+  for (int j = 0; j < EBB_NORM_BATCH; j++)
+    if (add && h + j < H) v[j] += load(y, c.at + (h + j) * L);
+#pragma unroll
+  for (int j = 0; j < EBB_NORM_BATCH; j++)
+    if (h + j < H) store(y, c.at + (h + j) * L, v[j]);
+}
+
 /* Sum of a column over the warps, in their order; every thread gets its lane's. scratch: blockDim.x floats,
    free again when the call returns. */
 __device__ __forceinline__ float ebb_column_sum(float value, float *scratch) {
