@@ -2,6 +2,7 @@
 #include "shared.h"
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -10,9 +11,10 @@ namespace emulator {
 
 void prepare_shared(Shared &shared, size_t bytes) {
   if (shared.payload == nullptr) {
-    char *memory = static_cast<char *>(aligned_alloc(shared_guard_bytes, shared_span_bytes));
-    if (memory == nullptr) abort();
-    shared.payload = memory + shared_guard_bytes;
+    void *memory = mmap(nullptr, shared_span_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) abort();
+    shared.payload = static_cast<char *>(memory) + shared_guard_bytes;
   }
   shared.bytes = bytes;
 #if defined(__SANITIZE_ADDRESS__)

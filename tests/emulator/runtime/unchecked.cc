@@ -17,8 +17,10 @@ void checker_allocated(const Allocation &allocation) {
   __asan_unpoison_memory_region((void *)allocation.start, allocation.bytes);
 }
 
+/* The pages are inaccessible from here on; whoever gets them next finds them unpoisoned. */
 void checker_freed(const Allocation &allocation) {
-  __asan_poison_memory_region((void *)allocation.start, allocation.bytes);
+  __asan_unpoison_memory_region((void *)(allocation.pages - guard_bytes),
+                                allocation.page_bytes + 2 * guard_bytes);
 }
 #else
 void checker_allocated(const Allocation &) {}
