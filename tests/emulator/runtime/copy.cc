@@ -9,6 +9,9 @@
 namespace emulator {
 namespace {
 
+/* Longer copies from pageable memory run at once, so that queued ones stay small. */
+constexpr size_t longest_staging = 16 << 20;
+
 bool is_device(const void *pointer) {
   ArenaRange range = arena_range();
   return (uintptr_t)pointer - range.base < range.bytes;
@@ -84,7 +87,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
   bool pageable_from = !is_device(from) && pinned_allocation(from, bytes) == nullptr;
   if (is_capturing(stream) || (!pageable_to && !pageable_from))
     return failed(enqueue(stream, copy_work(to, from, bytes)));
-  if (pageable_to) return failed(run_now(stream, copy_work(to, from, bytes)));
+  if (pageable_to || bytes > longest_staging) return failed(run_now(stream, copy_work(to, from, bytes)));
   return failed(enqueue(stream, staged_copy_work(to, from, bytes)));
 }
 
