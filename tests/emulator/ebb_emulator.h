@@ -1,5 +1,9 @@
 /* What the emulated device adds to the CUDA runtime: launching, shared memory, reports.
 
+   Threads run one at a time until they wait or end: a thread that spins on another's write never returns.
+   Only barriers order threads for the checker: blocks that hand data to each other by atomics and fences are
+   reported.
+
    Environment, read when the device is first used:
      EBB_EMULATOR_MEMORY_MIB   memory of the device (default 8192)
      EBB_EMULATOR_DEVICES      0: no device is found (default 1)

@@ -25,17 +25,19 @@ struct Block;
 
 enum class State : uint8_t { fresh, running, at_block_barrier, at_warp_operation, at_grid_barrier, ended };
 
-struct Thread {
+/* One line of the cache: warp operations go through 32 of them. */
+struct alignas(64) Thread {
   uint3 index;
+  uint32_t mask; /* of the warp operation that it waits in */
   Block *block;
   Worker *worker;
   uintptr_t stack_low;
-  const char *what; /* the operation that it waits in */
-  uint64_t value;   /* given to a warp operation, then its result */
-  uint32_t mask;
+  const char *what;     /* the operation that it waits in */
+  uint64_t value;       /* given to a warp operation, then its result */
   int16_t rank, source; /* in the block; the lane that a shuffle reads */
   State state;
 };
+static_assert(sizeof(Thread) == 64, "one line of the cache");
 
 struct Warp {
   uint32_t waiting, ended; /* lanes */
