@@ -92,6 +92,18 @@ EBB_INLINE float ebb_gelu_grad(float x) {
          x * 0.39894228040143268f * ebb_expf(-0.5f * x * x);
 }
 
+/* 1 / x to one unit in the last place, for x and 1 / x in the range of normal numbers. On the device without
+   the branch for other x, which a division has. */
+EBB_INLINE float ebb_reciprocalf(float x) {
+#if defined(__CUDA_ARCH__)
+  float r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return fmaf(r, fmaf(-x, r, 1.0f), r);
+#else
+  return 1.0f / x;
+#endif
+}
+
 /* "NaN", "infinity" or "-infinity", for sentences about values that are not finite. */
 EBB_INLINE const char *ebb_nonfinite_name(double x) {
   return x > 0 ? "infinity" : x < 0 ? "-infinity" : "NaN";

@@ -8,45 +8,26 @@ static void set_lane(EbbC64x8 *to, int lane, EbbC64 z) {
   to->im[lane] = z.im;
 }
 
-/* One mode, with d = 1 / (1 - dt w / 2) for w. */
-typedef struct Mode {
-  EbbC64 d, B, P[2];
-} Mode;
-
-static Mode mode_of(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt) {
-  Mode mode = {0};
-  EbbC64 w;
-  ebb_ssm_nplr_mode(args, h, m, &w, &mode.B, mode.P);
-  mode.d = ebb_dplr_inverse(w, dt);
-  return mode;
-}
-
 static void make_lane(const EbbSsmNplrArgs *args, int64_t h, int lane, const EbbDplrLanes *lanes) {
   int64_t M = args->M, rank = lanes->rank;
-  double dt = exp((double)args->log_dt[h]) * args->config.rate, G[4] = {0}, sB[2] = {0}, kappa[4];
+  double dt = ebb_nplr_dt(args, h), G[4] = {0}, sB[2] = {0}, kappa[4];
   for (int64_t m = 0; m < M; m++) {
-    Mode mode = mode_of(args, h, m, dt);
+    EbbDplrMode mode = ebb_dplr_mode(args, h, m, dt);
     for (int64_t i = 0; i < rank; i++) {
-      EbbC64 q = ebb_c64_mul_conj(mode.d, mode.P[i]);
-      sB[i] += 2 * ebb_c64_mul(q, mode.B).re;
-      for (int64_t j = 0; j < rank; j++) G[i * rank + j] += 2 * ebb_c64_mul(q, mode.P[j]).re;
+      sB[i] += ebb_dplr_input_term(&mode, i);
+      for (int64_t j = 0; j < rank; j++) G[i * rank + j] += ebb_dplr_low_rank_term(&mode, i, j);
     }
   }
   ebb_dplr_kappa(rank, dt, G, kappa);
   for (int64_t m = 0; m < M; m++) {
-    Mode mode = mode_of(args, h, m, dt);
-    EbbC64 x0 = ebb_c64_scale(ebb_c64_mul(mode.d, mode.B), dt);
-    set_lane(&lanes->a[m], lane, ebb_c64_make(2 * mode.d.re - 1, 2 * mode.d.im));
+    EbbDplrMode mode = ebb_dplr_mode(args, h, m, dt);
+    EbbDplrPart part = ebb_dplr_part(&mode, rank, dt, kappa, sB);
+    set_lane(&lanes->a[m], lane, part.a);
+    set_lane(&lanes->x0[m], lane, part.x0);
     for (int64_t j = 0; j < rank; j++) {
-      EbbC64 sum = {0, 0};
-      for (int64_t i = 0; i < rank; i++)
-        sum = ebb_c64_add(sum, ebb_c64_scale(mode.P[i], kappa[i * rank + j]));
-      EbbC64 r = ebb_c64_mul(mode.d, sum);
-      set_lane(&lanes->r[j * M + m], lane, r);
-      set_lane(&lanes->q[j * M + m], lane, ebb_c64_mul_conj(mode.d, mode.P[j]));
-      x0 = ebb_c64_sub(x0, ebb_c64_scale(r, 0.5 * dt * sB[j]));
+      set_lane(&lanes->r[j * M + m], lane, part.r[j]);
+      set_lane(&lanes->q[j * M + m], lane, part.q[j]);
     }
-    set_lane(&lanes->x0[m], lane, x0);
   }
 }
 

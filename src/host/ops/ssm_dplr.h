@@ -3,7 +3,7 @@
 #ifndef EBB_HOST_OPS_SSM_DPLR_H
 #define EBB_HOST_OPS_SSM_DPLR_H
 
-#include "ebb/ops/ssm_nplr.h"
+#include "ebb/ops/ssm_dplr.h"
 
 enum { EBB_F64X8 = 8 };
 typedef double EbbF64x8 __attribute__((vector_size(64)));
@@ -13,7 +13,7 @@ typedef struct EbbC64x8 {
   EbbF64x8 re, im;
 } EbbC64x8;
 
-/* One system a lane, modes in order; a, r, q as in ebb/ops/ssm_nplr.h. */
+/* One system a lane, modes in order; a, r, q as in ebb/ops/ssm_dplr.h. */
 typedef struct EbbDplrLanes {
   int64_t M, rank;
   EbbC64x8 *a, *x0; /* (M); x0 = Bbar */

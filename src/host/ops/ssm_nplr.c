@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "host/cpu.h"
+#include "host/device/cuda_fft.h"
 #include "host/ops/ssm_dplr.h"
 #include "host/ops/ssm_nplr.h"
 
@@ -45,23 +46,78 @@ static EbbStatus setup_nodes(EbbSetup *setup, const EbbSsmConfig *config, EbbSsm
   args->n = (int64_t)nearbyint(internal_length(config, stored) / config->rate);
   args->F = args->n / 2 + args->n % 2;
   args->Fp = ebb_row_floats(args->F);
-  EBB_TRY(ebb_setup_fft(setup, args->n, &args->fft));
   return ebb_setup_table(setup, (size_t)args->Fp * sizeof(float), fill_nodes, args, &args->y);
 }
 
-static EbbStatus setup_memory(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
-  size_t K = (size_t)ebb_nplr_products(args), rows = (size_t)config->H * 2 * K;
+static EbbStatus setup_cpu(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
+  EbbSsmNplrCpu *cpu = &args->cpu;
+  size_t rows = (size_t)config->H * 2 * (size_t)ebb_nplr_padded_products(args);
   size_t threads = (size_t)ebb_setup_threads(setup);
+  EBB_TRY(ebb_setup_fft(setup, args->n, &cpu->fft));
   if (ebb_setup_training(setup))
-    EBB_TRY(ebb_setup_saved(setup, rows * (size_t)args->Fp * sizeof(float), &args->r));
-  EBB_TRY(ebb_setup_scratch(setup, (size_t)(config->H * args->M * ebb_nplr_shares(args)) * sizeof(double),
-                            &args->shared));
-  args->scratch_row = ebb_nplr_scratch_bytes(args);
+    EBB_TRY(ebb_setup_saved(setup, rows * (size_t)args->Fp * sizeof(float), &cpu->r));
+  cpu->scratch_row = ebb_nplr_scratch_bytes(args);
   if (config->readout != EBB_SSM_NO_READOUT) {
     size_t readout = ebb_dplr_readout_bytes(args);
-    if (readout > args->scratch_row) args->scratch_row = readout;
+    if (readout > cpu->scratch_row) cpu->scratch_row = readout;
   }
-  return ebb_setup_scratch(setup, threads * args->scratch_row, &args->scratch);
+  return ebb_setup_scratch(setup, threads * cpu->scratch_row, &cpu->scratch);
+}
+
+static EbbStatus setup_transforms(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
+  EbbSsmNplrCuda *cuda = &args->cuda;
+  size_t rows = (size_t)(config->channels * config->H);
+  cuda->S = (args->n / 2 + 2) / 2 * 2;
+  EBB_TRY(ebb_setup_scratch(setup, rows * (size_t)cuda->S * sizeof(EbbC32), &cuda->spectrum));
+  if (args->n != args->Lk)
+    EBB_TRY(ebb_setup_scratch(setup, rows * (size_t)args->n * sizeof(float), &cuda->rows));
+  if (args->n == 1) return EBB_OK; /* its own transform */
+  EbbCudaFftSpec spec = {.kind = EBB_FFT_C2R,
+                         .n = args->n,
+                         .batch = (int64_t)rows,
+                         .real_stride = args->n,
+                         .complex_stride = cuda->S};
+  EBB_TRY(ebb_setup_cuda_fft(setup, &spec, &cuda->inverse));
+  spec.kind = EBB_FFT_R2C;
+  return ebb_setup_training(setup) ? ebb_setup_cuda_fft(setup, &spec, &cuda->forward) : EBB_OK;
+}
+
+static EbbStatus setup_readout(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
+  EbbSsmNplrCuda *cuda = &args->cuda;
+  if (config->readout == EBB_SSM_NO_READOUT) return EBB_OK;
+  const bool training = ebb_setup_training(setup);
+  const size_t H = (size_t)config->H, Mp = (size_t)ebb_nplr_readout_modes(args->M);
+  const size_t state = (size_t)ebb_nplr_readout_bytes(args, training);
+  if (state > EBB_NPLR_READOUT_SHARED) EBB_TRY(ebb_setup_scratch(setup, H * state, &cuda->state));
+  if (!training) return EBB_OK;
+  const size_t blocks = (size_t)((args->Lk + EBB_NPLR_STEPS - 1) / EBB_NPLR_STEPS);
+  const size_t feedback = blocks * EBB_NPLR_STEPS * (size_t)ebb_ssm_rank(config);
+  EBB_TRY(ebb_setup_scratch(setup, H * blocks * Mp * sizeof(EbbC64), &cuda->kept));
+  return ebb_setup_scratch(setup, H * feedback * sizeof(double), &cuda->feedback);
+}
+
+static EbbStatus setup_cuda(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
+  EbbSsmNplrCuda *cuda = &args->cuda;
+  const int64_t H = config->H, rank = ebb_ssm_rank(config), channels = config->channels;
+  const int64_t sums = 2 * ebb_nplr_products(rank, channels) + 2;
+  cuda->chunks = (args->F + EBB_NPLR_CHUNK - 1) / EBB_NPLR_CHUNK;
+  EBB_TRY(setup_transforms(setup, config, args));
+  EBB_TRY(setup_readout(setup, config, args));
+  if (!ebb_setup_training(setup)) return EBB_OK;
+  EBB_TRY(ebb_setup_saved(setup, (size_t)(H * (1 + channels) * rank * args->Fp) * sizeof(EbbC32),
+                          &cuda->factors));
+  EBB_TRY(ebb_setup_saved(setup, (size_t)(H * cuda->chunks * EBB_NPLR_CHUNK / 32) * sizeof(uint32_t),
+                          &cuda->near));
+  return ebb_setup_scratch(setup, (size_t)(H * cuda->chunks * sums * args->M) * sizeof(double),
+                           &cuda->partial);
+}
+
+static EbbStatus setup_memory(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
+  const int64_t shared = config->H * args->M * ebb_nplr_shares(ebb_ssm_rank(config));
+  if (ebb_setup_training(setup))
+    EBB_TRY(ebb_setup_scratch(setup, (size_t)shared * sizeof(double), &args->shared));
+  return ebb_setup_backend(setup) == EBB_CUDA ? setup_cuda(setup, config, args)
+                                              : setup_cpu(setup, config, args);
 }
 
 static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {

@@ -2,14 +2,15 @@
 #ifndef EBB_HOST_OPS_SSM_NPLR_H
 #define EBB_HOST_OPS_SSM_NPLR_H
 
-#include "ebb/ops/ssm_nplr.h"
+#include "ebb/ops/ssm_nplr_grad.h"
 #include "host/ops/ssm_dplr.h"
 
 /* Nodes are taken sixteen at a time; explicit vectors, because compilers do not keep the sums over poles in
    registers otherwise. */
 enum { EBB_NODES = 16, EBB_NPLR_BLOCK = 256, EBB_NPLR_PRODUCTS = 12 };
 typedef float EbbNodes __attribute__((vector_size(64)));
-EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, EbbNodes, FLT_MIN, EbbNodesSum, EbbNodesFlow, ebb_nodes)
+EBB_CAUCHY_FORMULAS(float, EbbCauchyWeight, EbbNodes, EBB_CAUCHY_INVERSE, FLT_MIN, EbbNodesSum, EbbNodesFlow,
+                    ebb_nodes)
 
 /* A thread's scratch. Rows start 64-byte aligned. */
 typedef struct EbbNplrScratch {
@@ -32,23 +33,12 @@ EbbNplrScratch ebb_nplr_scratch(const EbbSsmNplrArgs *args, int thread);
 /* Poles and weights of channel h into the scratch. */
 void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch);
 
-/* Products K, and where they stand. */
-int64_t ebb_nplr_products(const EbbSsmNplrArgs *args);
-EBB_INLINE int64_t ebb_nplr_pc(const EbbSsmNplrArgs *args, int64_t i, int64_t c) {
-  return (1 + i) * args->config.channels + c;
-}
-EBB_INLINE int64_t ebb_nplr_bq(const EbbSsmNplrArgs *args) {
-  return (1 + ebb_ssm_rank(&args->config)) * args->config.channels;
-}
-EBB_INLINE int64_t ebb_nplr_pq(const EbbSsmNplrArgs *args) {
-  return ebb_nplr_bq(args) + ebb_ssm_rank(&args->config);
-}
-
 /* The products are taken in groups of 6 and 4, whose sums fit the registers: K = 4, 6, 6 + 4 or 6 + 6. */
+EBB_INLINE int64_t ebb_nplr_padded_products(const EbbSsmNplrArgs *args) {
+  int64_t K = ebb_nplr_products(ebb_ssm_rank(&args->config), args->config.channels);
+  return K == 9 ? 10 : K;
+}
 EBB_INLINE int64_t ebb_nplr_group(int64_t K, int64_t first) { return K - first == 4 ? 4 : 6; }
-
-/* Doubles a mode in args->shared: the gradients of w, B and the columns of P. */
-EBB_INLINE int64_t ebb_nplr_shares(const EbbSsmNplrArgs *args) { return 4 + 2 * ebb_ssm_rank(&args->config); }
 
 /* The near nodes of the channel whose poles are in the scratch, ascending; returns how many. */
 int64_t ebb_nplr_find_near(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch);

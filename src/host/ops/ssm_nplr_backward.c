@@ -13,15 +13,16 @@ static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
    one of a conjugate pair; the division by n is that of the inverse transform. */
 static void split(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c,
                   const EbbC32 *restrict spectrum, float *restrict re, float *restrict im) {
-  int64_t pc = ebb_nplr_pc(args, 0, c), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args), Fp = args->Fp,
-          F = args->F;
+  int64_t channels = args->config.channels, Fp = args->Fp, F = args->F;
+  int64_t pc = ebb_nplr_pc(channels, 0, c), bq = ebb_nplr_bq(1, channels), pq = ebb_nplr_pq(1, channels);
   const float *restrict y = args->y;
   float twice = (float)(2 / (double)args->n);
 #pragma omp simd
   for (int64_t j = 0; j < F; j++) {
     EbbC32 dkhat = ebb_c32_scale(spectrum[j], j ? twice : 0.5f * twice);
-    EbbWoodburyGrad grad =
-        ebb_woodbury_grad(load(r, Fp, pc, j), load(r, Fp, bq, j), load(r, Fp, pq, j), y[j], dkhat);
+    EbbC32 beta, gamma;
+    ebb_woodbury_factors(load(r, Fp, pc, j), load(r, Fp, bq, j), load(r, Fp, pq, j), &beta, &gamma);
+    EbbWoodburyGrad grad = ebb_woodbury_grad(beta, gamma, y[j], dkhat);
     re[c * Fp + j] = grad.bc.re;
     im[c * Fp + j] = grad.bc.im;
     re[pc * Fp + j] = grad.pc.re;
@@ -40,8 +41,9 @@ static void add_product(float *restrict re, float *restrict im, int64_t at, EbbC
 
 static void split2(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c,
                    const EbbC32 *restrict spectrum, float *restrict re, float *restrict im) {
-  int64_t pc0 = ebb_nplr_pc(args, 0, c), pc1 = ebb_nplr_pc(args, 1, c), Fp = args->Fp;
-  int64_t bq0 = ebb_nplr_bq(args), pq0 = ebb_nplr_pq(args);
+  int64_t channels = args->config.channels, Fp = args->Fp;
+  int64_t pc0 = ebb_nplr_pc(channels, 0, c), pc1 = ebb_nplr_pc(channels, 1, c);
+  int64_t bq0 = ebb_nplr_bq(2, channels), pq0 = ebb_nplr_pq(2, channels);
   float twice = (float)(2 / (double)args->n);
   for (int64_t j = 0; j < args->F; j++) {
     const EbbC32 pc[] = {load(r, Fp, pc0, j), load(r, Fp, pc1, j)};
@@ -49,7 +51,9 @@ static void split2(const EbbSsmNplrArgs *args, const float *restrict r, int64_t 
     const EbbC32 pq[] = {load(r, Fp, pq0, j), load(r, Fp, pq0 + 1, j), load(r, Fp, pq0 + 2, j),
                          load(r, Fp, pq0 + 3, j)};
     EbbC32 dkhat = ebb_c32_scale(spectrum[j], j ? twice : 0.5f * twice);
-    EbbWoodbury2Grad grad = ebb_woodbury2_grad(pc, bq, pq, args->y[j], dkhat);
+    EbbC32 beta[2], gamma[2];
+    ebb_woodbury2_factors(pc, bq, pq, beta, gamma);
+    EbbWoodbury2Grad grad = ebb_woodbury2_grad(beta, gamma, args->y[j], dkhat);
     add_product(re, im, c * Fp + j, grad.bc);
     add_product(re, im, pc0 * Fp + j, grad.pc[0]);
     add_product(re, im, pc1 * Fp + j, grad.pc[1]);
@@ -68,17 +72,18 @@ static void take_near(const EbbSsmNplrArgs *args, int64_t c, int64_t near, const
    each kernel's node at infinity. */
 static void upstream(const EbbSsmNplrArgs *args, int64_t h, int64_t near, const EbbNplrScratch *scratch,
                      double *infinity) {
-  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_products(args), Fp = args->Fp;
+  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_padded_products(args),
+          Fp = args->Fp;
   size_t Lk = (size_t)args->Lk;
   float *re = scratch->upstream, *im = re + K * Fp;
   memset(re, 0, (size_t)(2 * K * Fp) * sizeof *re);
   for (int64_t c = 0; c < channels; c++) {
     memcpy(scratch->row, args->dk + (c * H + h) * args->Lk, Lk * sizeof(float));
     memset(scratch->row + Lk, 0, ((size_t)args->n - Lk) * sizeof(float));
-    ebb_fft_forward(args->fft, scratch->row, scratch->spectrum);
+    ebb_fft_forward(args->cpu.fft, scratch->row, scratch->spectrum);
     take_near(args, c, near, scratch);
-    (ebb_ssm_rank(&args->config) == 1 ? split : split2)(args, args->r + h * 2 * K * Fp, c, scratch->spectrum,
-                                                        re, im);
+    (ebb_ssm_rank(&args->config) == 1 ? split : split2)(args, args->cpu.r + h * 2 * K * Fp, c,
+                                                        scratch->spectrum, re, im);
     infinity[c] = args->n % 2 ? 0 : (double)scratch->spectrum[args->n / 2].re / (double)args->n;
   }
   for (int64_t row = 0; row < 2 * K; row++)
@@ -174,7 +179,7 @@ static void pole_sums6(float lam_re, float lam_im, const EbbCauchyWeight *weight
 /* Blocks of nodes stay in the nearest cache while all poles pass over them; a block's sums are floats, those
    of the blocks doubles. */
 static void all_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch) {
-  int64_t K = ebb_nplr_products(args), row = 2 * K + 2;
+  int64_t K = ebb_nplr_padded_products(args), row = 2 * K + 2;
   memset(scratch->sum, 0, (size_t)(args->M * row) * sizeof *scratch->sum);
   for (int64_t j = 0; j < args->Fp; j += EBB_NPLR_BLOCK) {
     int64_t count = args->Fp - j < EBB_NPLR_BLOCK ? args->Fp - j : EBB_NPLR_BLOCK;
@@ -187,61 +192,6 @@ static void all_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch) 
   }
 }
 
-/* A mode's parameters, and what its sums give to their gradients. */
-typedef struct Mode {
-  EbbC64 w, lam, B, P[2];
-  double dt;
-} Mode;
-typedef struct ModeGrad {
-  EbbC64 lam, B, P[2];
-  double dt;
-} ModeGrad;
-
-static EbbC64 add_mul_conj(EbbC64 to, EbbC64 a, EbbC64 b) { return ebb_c64_add(to, ebb_c64_mul_conj(a, b)); }
-
-/* The gradient of product v, whose sums are at `sum`. */
-static EbbC64 product_sums(const Mode *mode, EbbC64 v, const double *sum, ModeGrad *grad) {
-  return ebb_cauchy_weight_grad(v, mode->lam, mode->dt, sum[0], sum[1], &grad->lam, &grad->dt);
-}
-
-/* Kernel c: products B C and P C. */
-static void output_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int64_t c, const Mode *mode,
-                        const double *sum, double infinity, ModeGrad *grad) {
-  int64_t at = 2 * ((c * args->config.H + h) * args->M + m);
-  EbbC64 C = ebb_c64_make((double)args->C[at], (double)args->C[at + 1]);
-  const double bc_sum[] = {sum[2 * c], sum[2 * c + 1] + 0.5 * infinity};
-  EbbC64 dbc = product_sums(mode, ebb_c64_mul(mode->B, C), bc_sum, grad);
-  EbbC64 dC = ebb_c64_mul_conj(dbc, mode->B);
-  grad->B = add_mul_conj(grad->B, dbc, C);
-  for (int64_t i = 0; i < ebb_ssm_rank(&args->config); i++) {
-    EbbC64 dpc = product_sums(mode, ebb_c64_mul(mode->P[i], C), sum + 2 * ebb_nplr_pc(args, i, c), grad);
-    grad->P[i] = add_mul_conj(grad->P[i], dpc, C);
-    dC = add_mul_conj(dC, dpc, mode->P[i]);
-  }
-  if (!args->dC) return;
-  args->dC[at] += (float)dC.re;
-  args->dC[at + 1] += (float)dC.im;
-}
-
-/* Products B conj(P) and P conj(P), and the denominator. */
-static void pole_grad(const EbbSsmNplrArgs *args, const Mode *mode, const double *sum, ModeGrad *grad) {
-  int64_t rank = ebb_ssm_rank(&args->config), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args);
-  const double *pair = sum + 2 * ebb_nplr_products(args);
-  const EbbC64 *P = mode->P;
-  for (int64_t j = 0; j < rank; j++) {
-    EbbC64 dbq = product_sums(mode, ebb_c64_mul_conj(mode->B, P[j]), sum + 2 * (bq + j), grad);
-    grad->B = ebb_c64_add(grad->B, ebb_c64_mul(dbq, P[j]));
-    grad->P[j] = add_mul_conj(grad->P[j], mode->B, dbq);
-    for (int64_t i = 0; i < rank; i++) {
-      EbbC64 dpq = product_sums(mode, ebb_c64_mul_conj(P[i], P[j]), sum + 2 * (pq + i * rank + j), grad);
-      grad->P[i] = ebb_c64_add(grad->P[i], ebb_c64_mul(dpq, P[j]));
-      grad->P[j] = add_mul_conj(grad->P[j], P[i], dpq);
-    }
-  }
-  grad->lam.re += 2 * (mode->lam.re * pair[0] - pair[1]);
-  grad->lam.im += 2 * mode->lam.im * pair[0];
-}
-
 /* The lanes' total, in their order. */
 static void total(const EbbF64x8 *lanes, int64_t count, double *sum) {
   for (int64_t i = 0; i < count; i++) {
@@ -250,33 +200,37 @@ static void total(const EbbF64x8 *lanes, int64_t count, double *sum) {
   }
 }
 
-static void mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, const EbbF64x8 *sums,
-                      const double *infinity, ModeGrad *grad) {
+static void add_pair(float *to, int64_t i, double re, double im) {
+  if (!to) return;
+  to[2 * i] += (float)re;
+  to[2 * i + 1] += (float)im;
+}
+
+/* Adds one mode's gradients; returns the share of d dt. */
+static double mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double dt, const EbbF64x8 *sums,
+                        const double *infinity) {
+  int64_t rank = ebb_ssm_rank(&args->config), channels = args->config.channels;
+  int64_t K = ebb_nplr_padded_products(args);
   double sum[2 * EBB_NPLR_PRODUCTS + 2];
-  Mode mode = {.dt = dt};
-  ebb_ssm_nplr_mode(args, h, m, &mode.w, &mode.B, mode.P);
-  mode.lam = ebb_c64_scale(mode.w, dt);
-  total(sums, 2 * ebb_nplr_products(args) + 2, sum);
-  for (int64_t c = 0; c < args->config.channels; c++)
-    output_grad(args, h, m, c, &mode, sum, infinity[c], grad);
-  pole_grad(args, &mode, sum, grad);
-  grad->dt += grad->lam.re * mode.w.re + grad->lam.im * mode.w.im;
-  int64_t shares = ebb_nplr_shares(args);
-  double *shared = args->shared + (h * args->M + m) * shares;
-  const double share[8] = {dt * grad->lam.re, dt * grad->lam.im, grad->B.re,    grad->B.im,
-                           grad->P[0].re,     grad->P[0].im,     grad->P[1].re, grad->P[1].im};
-  for (int64_t i = 0; i < shares; i++) shared[i] += share[i];
+  EbbNplrMode mode = ebb_nplr_mode(args, h, m, dt);
+  EbbNplrModeGrad grad = {{0, 0}, {0, 0}, {{0, 0}, {0, 0}}, 0};
+  total(sums, 2 * K + 2, sum);
+  for (int64_t c = 0; c < channels; c++) {
+    int64_t at = ebb_nplr_output_at(args, h, m, c);
+    EbbC64 C = ebb_nplr_output(args, h, m, c);
+    EbbC64 dC = ebb_nplr_output_grad(&mode, C, rank, channels, c, sum, infinity[c], &grad);
+    add_pair(args->dC, at, dC.re, dC.im);
+  }
+  ebb_nplr_pole_grad(&mode, rank, channels, sum, sum + 2 * K, &grad);
+  ebb_nplr_share(args, h, m, ebb_c64_scale(grad.lam, dt), grad.B, grad.P);
+  return grad.dt;
 }
 
 static void channel_grad(const EbbSsmNplrArgs *args, int64_t h, const EbbF64x8 *sums,
                          const double *infinity) {
-  int64_t row = 2 * ebb_nplr_products(args) + 2;
-  double dt = exp((double)args->log_dt[h]) * args->config.rate, ddt = 0;
-  for (int64_t m = 0; m < args->M; m++) {
-    ModeGrad grad = {{0, 0}, {0, 0}, {{0, 0}, {0, 0}}, 0};
-    mode_grad(args, h, m, dt, sums + m * row, infinity, &grad);
-    ddt += grad.dt;
-  }
+  int64_t row = 2 * ebb_nplr_padded_products(args) + 2;
+  double dt = ebb_nplr_dt(args, h), ddt = 0;
+  for (int64_t m = 0; m < args->M; m++) ddt += mode_grad(args, h, m, dt, sums + m * row, infinity);
   if (args->dlog_dt) args->dlog_dt[h] += (float)(dt * ddt);
 }
 
@@ -290,19 +244,14 @@ static void backward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNpl
   channel_grad(args, h, scratch->sum, infinity);
 }
 
-static void add_pair(float *to, int64_t i, double re, double im) {
-  if (!to) return;
-  to[2 * i] += (float)re;
-  to[2 * i + 1] += (float)im;
-}
-
 /* Sums mode m of copy s over the channels that use it, in their order. */
 static void reduce_mode(const EbbSsmNplrArgs *args, int64_t s, int64_t m) {
-  int64_t copies = ebb_ssm_copies(&args->config), shares = ebb_nplr_shares(args), i = s * args->M + m;
+  int64_t copies = ebb_ssm_copies(&args->config), i = s * args->M + m;
+  int64_t shares = ebb_nplr_shares(ebb_ssm_rank(&args->config));
   double sum[8] = {0};
   for (int64_t h = s; h < args->config.H; h += copies)
     for (int64_t part = 0; part < shares; part++)
-      sum[part] += args->shared[(h * args->M + m) * shares + part];
+      sum[part] += args->shared[(h * shares + part) * args->M + m];
   if (args->dinv_w_real)
     args->dinv_w_real[i] +=
         (float)(sum[0] * ebb_ssm_real_grad(args->config.real_type, (double)args->inv_w_real[i]));
@@ -315,7 +264,7 @@ static void reduce_mode(const EbbSsmNplrArgs *args, int64_t s, int64_t m) {
 EbbStatus ebb_nplr_backward(const void *args_, const EbbRun *run) {
   const EbbSsmNplrArgs *args = args_;
   int64_t H = args->config.H, M = args->M, copies = ebb_ssm_copies(&args->config);
-  int64_t row = M * ebb_nplr_shares(args);
+  int64_t row = M * ebb_nplr_shares(ebb_ssm_rank(&args->config));
 #pragma omp parallel num_threads(EBB_THREADS(run))
   {
     EbbNplrScratch scratch = ebb_nplr_scratch(args, omp_get_thread_num());

@@ -6,14 +6,9 @@
 #include "host/ops/ssm_nplr.h"
 #include "host/parts.h"
 
-int64_t ebb_nplr_products(const EbbSsmNplrArgs *args) {
-  int64_t rank = ebb_ssm_rank(&args->config), K = (1 + rank) * (args->config.channels + rank);
-  return K == 9 ? 10 : K;
-}
-
 /* Lays the parts out from `base` on; returns the bytes they take. */
 static size_t place(const EbbSsmNplrArgs *args, char *base, EbbNplrScratch *scratch) {
-  size_t M = (size_t)args->M, K = (size_t)ebb_nplr_products(args);
+  size_t M = (size_t)args->M, K = (size_t)ebb_nplr_padded_products(args);
   size_t C = (size_t)args->config.channels, Fp = (size_t)args->Fp;
   const EbbPart parts[] = {{&scratch->lam_re, M * sizeof(float)},
                            {&scratch->lam_im, M * sizeof(float)},
@@ -36,41 +31,21 @@ size_t ebb_nplr_scratch_bytes(const EbbSsmNplrArgs *args) {
 
 EbbNplrScratch ebb_nplr_scratch(const EbbSsmNplrArgs *args, int thread) {
   EbbNplrScratch scratch;
-  place(args, args->scratch + (size_t)thread * args->scratch_row, &scratch);
+  place(args, args->cpu.scratch + (size_t)thread * args->cpu.scratch_row, &scratch);
   return scratch;
 }
 
-/* The products that do not hold C. */
-static void pole_weights(const EbbSsmNplrArgs *args, EbbC64 B, const EbbC64 P[2], EbbC64 lam, double dt,
-                         EbbCauchyWeight64 *weight) {
-  int64_t rank = ebb_ssm_rank(&args->config), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args);
-  for (int64_t j = 0; j < rank; j++) {
-    weight[bq + j] = ebb_cauchy_weight(ebb_c64_mul_conj(B, P[j]), lam, dt);
-    for (int64_t i = 0; i < rank; i++)
-      weight[pq + i * rank + j] = ebb_cauchy_weight(ebb_c64_mul_conj(P[i], P[j]), lam, dt);
-  }
-}
-
 void ebb_nplr_poles(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
-  int64_t H = args->config.H, K = ebb_nplr_products(args), rank = ebb_ssm_rank(&args->config);
-  double dt = exp((double)args->log_dt[h]) * args->config.rate;
+  int64_t K = ebb_nplr_padded_products(args), channels = args->config.channels;
+  double dt = ebb_nplr_dt(args, h);
   for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 w, B, P[2];
-    ebb_ssm_nplr_mode(args, h, m, &w, &B, P);
-    EbbC64 lam = ebb_c64_scale(w, dt);
-    scratch->lam[m] = lam;
-    scratch->lam_re[m] = (float)lam.re;
-    scratch->lam_im[m] = (float)lam.im;
+    EbbNplrMode mode = ebb_nplr_mode(args, h, m, dt);
     EbbCauchyWeight64 *weight = scratch->exact + m * K;
+    scratch->lam[m] = mode.lam;
+    scratch->lam_re[m] = (float)mode.lam.re;
+    scratch->lam_im[m] = (float)mode.lam.im;
     weight[K - 1] = (EbbCauchyWeight64){0, 0};
-    for (int64_t c = 0; c < args->config.channels; c++) {
-      const float *stored = args->C + 2 * ((c * H + h) * args->M + m);
-      EbbC64 C = ebb_c64_make((double)stored[0], (double)stored[1]);
-      weight[c] = ebb_cauchy_weight(ebb_c64_mul(B, C), lam, dt);
-      for (int64_t i = 0; i < rank; i++)
-        weight[ebb_nplr_pc(args, i, c)] = ebb_cauchy_weight(ebb_c64_mul(P[i], C), lam, dt);
-    }
-    pole_weights(args, B, P, lam, dt, weight);
+    ebb_nplr_weights(args, h, m, &mode, ebb_ssm_rank(&args->config), channels, weight);
     for (int64_t i = 0; i < K; i++)
       scratch->weight[m * K + i] = (EbbCauchyWeight){(float)weight[i].alpha, (float)weight[i].beta};
   }
@@ -134,7 +109,8 @@ static EbbC32 load(const float *r, int64_t Fp, int64_t product, int64_t j) {
 
 /* khat of kernel c at the regular nodes, divided by n. */
 static void combine(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c, EbbC32 *restrict khat) {
-  int64_t pc = ebb_nplr_pc(args, 0, c), bq = ebb_nplr_bq(args), pq = ebb_nplr_pq(args), Fp = args->Fp;
+  int64_t channels = args->config.channels, Fp = args->Fp;
+  int64_t pc = ebb_nplr_pc(channels, 0, c), bq = ebb_nplr_bq(1, channels), pq = ebb_nplr_pq(1, channels);
   float scale = (float)(1 / (double)args->n);
   const float *restrict y = args->y;
 #pragma omp simd
@@ -145,8 +121,9 @@ static void combine(const EbbSsmNplrArgs *args, const float *restrict r, int64_t
 }
 
 static void combine2(const EbbSsmNplrArgs *args, const float *restrict r, int64_t c, EbbC32 *restrict khat) {
-  int64_t pc0 = ebb_nplr_pc(args, 0, c), pc1 = ebb_nplr_pc(args, 1, c), Fp = args->Fp;
-  int64_t bq0 = ebb_nplr_bq(args), pq0 = ebb_nplr_pq(args);
+  int64_t channels = args->config.channels, Fp = args->Fp;
+  int64_t pc0 = ebb_nplr_pc(channels, 0, c), pc1 = ebb_nplr_pc(channels, 1, c);
+  int64_t bq0 = ebb_nplr_bq(2, channels), pq0 = ebb_nplr_pq(2, channels);
   float scale = (float)(1 / (double)args->n);
   for (int64_t j = 0; j < args->F; j++) {
     const EbbC32 pc[] = {load(r, Fp, pc0, j), load(r, Fp, pc1, j)};
@@ -161,13 +138,13 @@ static void combine2(const EbbSsmNplrArgs *args, const float *restrict r, int64_
 static void close_spectrum(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, int64_t c) {
   if (args->n % 2) return;
   double sum = 0;
-  for (int64_t m = 0; m < args->M; m++) sum += scratch->exact[m * ebb_nplr_products(args) + c].beta;
+  for (int64_t m = 0; m < args->M; m++) sum += scratch->exact[m * ebb_nplr_padded_products(args) + c].beta;
   scratch->spectrum[args->n / 2] = ebb_c32_make((float)(0.5 * sum / (double)args->n), 0);
 }
 
 static void forward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
-  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_products(args);
-  float *r = args->r ? args->r + h * 2 * K * args->Fp : scratch->upstream;
+  int64_t channels = args->config.channels, H = args->config.H, K = ebb_nplr_padded_products(args);
+  float *r = args->cpu.r ? args->cpu.r + h * 2 * K * args->Fp : scratch->upstream;
   ebb_nplr_poles(args, h, scratch);
   for (int64_t j = 0; j < args->Fp; j += EBB_NODES)
     for (int64_t first = 0; first < K; first += ebb_nplr_group(K, first))
@@ -180,7 +157,7 @@ static void forward_channel(const EbbSsmNplrArgs *args, int64_t h, const EbbNplr
     for (int64_t i = 0; i < near; i++)
       scratch->spectrum[scratch->near[i]] = scratch->near_khat[c * args->Fp + i];
     close_spectrum(args, scratch, c);
-    ebb_fft_inverse(args->fft, scratch->spectrum, scratch->row);
+    ebb_fft_inverse(args->cpu.fft, scratch->spectrum, scratch->row);
     memcpy(args->k + (c * H + h) * args->Lk, scratch->row, (size_t)args->Lk * sizeof(float));
   }
 }

@@ -2,25 +2,17 @@
 
 #include "host/ops/ssm_nplr.h"
 
-EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, EbbF64x8, DBL_MIN, LanesSum, LanesFlow, lanes)
-
-/* The first node with y_j >= y, at most F. */
-static int64_t node_from(const EbbSsmNplrArgs *args, double y) {
-  if (y <= 0) return 0;
-  double j = ceil(atan(0.5 * y) * (double)args->n / 3.14159265358979323846);
-  return j < (double)args->F ? (int64_t)j : args->F;
-}
+EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, EbbF64x8, EBB_CAUCHY_INVERSE, DBL_MIN, LanesSum, LanesFlow,
+                    lanes)
 
 int64_t ebb_nplr_find_near(const EbbSsmNplrArgs *args, int64_t h, const EbbNplrScratch *scratch) {
-  double radius = EBB_NPLR_NEAR_RADIUS * exp((double)args->log_dt[h]) * args->config.rate;
-  int64_t count = 0;
+  double dt = ebb_nplr_dt(args, h);
+  int64_t count = 0, begin, end;
   int32_t *mark = scratch->near;
   memset(mark, 0, (size_t)args->F * sizeof *mark);
   for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 lam = scratch->lam[m];
-    if (!(fabs(lam.re) < radius)) continue;
-    double half = sqrt(radius * radius - lam.re * lam.re), at = fabs(lam.im);
-    for (int64_t j = node_from(args, at - half), end = node_from(args, at + half); j < end; j++) mark[j] = 1;
+    ebb_nplr_near(args, scratch->lam[m], dt, &begin, &end);
+    for (int64_t j = begin; j < end; j++) mark[j] = 1;
   }
   for (int64_t j = 0; j < args->F; j++)
     if (mark[j]) scratch->near[count++] = (int32_t)j;
@@ -40,7 +32,7 @@ typedef struct Values {
 } Values;
 
 static void cauchy(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbF64x8 *y, Values *r) {
-  int64_t K = ebb_nplr_products(args);
+  int64_t K = ebb_nplr_padded_products(args);
   LanesSum sum[EBB_NPLR_PRODUCTS];
   memset(sum, 0, sizeof sum);
   for (int64_t m = 0; m < args->M; m++) {
@@ -66,13 +58,13 @@ typedef struct Node {
 } Node;
 
 static Node node_of(const EbbSsmNplrArgs *args, const Values *r, int64_t c, int lane) {
-  int64_t rank = ebb_ssm_rank(&args->config);
+  int64_t rank = ebb_ssm_rank(&args->config), channels = args->config.channels;
   Node node = {0};
   for (int64_t i = 0; i < rank; i++) {
-    node.pc[i] = lane_of(r, ebb_nplr_pc(args, i, c), lane);
-    node.bq[i] = lane_of(r, ebb_nplr_bq(args) + i, lane);
+    node.pc[i] = lane_of(r, ebb_nplr_pc(channels, i, c), lane);
+    node.bq[i] = lane_of(r, ebb_nplr_bq(rank, channels) + i, lane);
   }
-  for (int64_t i = 0; i < rank * rank; i++) node.pq[i] = lane_of(r, ebb_nplr_pq(args) + i, lane);
+  for (int64_t i = 0; i < rank * rank; i++) node.pq[i] = lane_of(r, ebb_nplr_pq(rank, channels) + i, lane);
   return node;
 }
 
@@ -94,13 +86,13 @@ void ebb_nplr_near_forward(const EbbSsmNplrArgs *args, int64_t count, const EbbN
 
 static void add_node(const EbbSsmNplrArgs *args, int64_t c, int lane, const EbbWoodbury2Grad64 *one,
                      Values *grad) {
-  int64_t rank = ebb_ssm_rank(&args->config);
+  int64_t rank = ebb_ssm_rank(&args->config), channels = args->config.channels;
   add_lane(grad, c, lane, one->bc);
   for (int64_t i = 0; i < rank; i++) {
-    add_lane(grad, ebb_nplr_pc(args, i, c), lane, one->pc[i]);
-    add_lane(grad, ebb_nplr_bq(args) + i, lane, one->bq[i]);
+    add_lane(grad, ebb_nplr_pc(channels, i, c), lane, one->pc[i]);
+    add_lane(grad, ebb_nplr_bq(rank, channels) + i, lane, one->bq[i]);
   }
-  for (int64_t i = 0; i < rank * rank; i++) add_lane(grad, ebb_nplr_pq(args) + i, lane, one->pq[i]);
+  for (int64_t i = 0; i < rank * rank; i++) add_lane(grad, ebb_nplr_pq(rank, channels) + i, lane, one->pq[i]);
 }
 
 /* Gradients of all r at eight nodes. Every node but the first counts twice, being one of a conjugate pair. */
@@ -112,14 +104,16 @@ static void split(const EbbSsmNplrArgs *args, int64_t i, int64_t count, const Eb
       double times = (scratch->near[i + lane] ? 2 : 1) / (double)args->n;
       EbbC64 dkhat = ebb_c64_scale(ebb_c64_from(scratch->near_khat[c * args->Fp + i + lane]), times);
       Node node = node_of(args, r, c, lane);
-      EbbWoodbury2Grad64 one = ebb_woodbury2_64_grad(node.pc, node.bq, node.pq, (*y)[lane], dkhat);
+      EbbC64 beta[2], gamma[2];
+      ebb_woodbury2_64_factors(node.pc, node.bq, node.pq, beta, gamma);
+      EbbWoodbury2Grad64 one = ebb_woodbury2_64_grad(beta, gamma, (*y)[lane], dkhat);
       add_node(args, c, lane, &one, grad);
     }
 }
 
 static void add_sums(const EbbSsmNplrArgs *args, const EbbNplrScratch *scratch, const EbbF64x8 *y,
                      const Values *grad) {
-  int64_t K = ebb_nplr_products(args);
+  int64_t K = ebb_nplr_padded_products(args);
   EbbF64x8 *sum = scratch->sum;
   for (int64_t m = 0; m < args->M; m++, sum += 2 * K + 2) {
     LanesFlow flow = {{0}, {0}, {0}, {0}};

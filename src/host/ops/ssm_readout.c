@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "ebb/ops/ssm_dplr_grad.h"
 #include "host/ops/ssm_dplr.h"
 
 /* States are kept every SEGMENT steps and recomputed between when the gradient runs backwards. */
@@ -165,135 +166,58 @@ static void run_back(const EbbSsmNplrArgs *args, int64_t h0, const Readout *now)
 
 static EbbC64 lane_of(const EbbC64x8 *z, int lane) { return ebb_c64_make(z->re[lane], z->im[lane]); }
 
-/* A channel's dt and what the chain rule needs through kappa and s_B. */
-typedef struct Chain {
-  int64_t rank;
-  double dt, sB[2], dsB[2], kappa[4], dkappa[4], dG[4];
-} Chain;
-
-/* One mode: d = 1 / (1 - dt w / 2), the gradients of x0 = Bbar and of every r, through x0 too. */
-typedef struct Mode {
-  EbbC64 w, d, B, P[2], dx0, dr[2];
-} Mode;
-
-static Mode mode_of(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int lane, const Chain *chain,
-                    const Readout *now) {
-  Mode mode = {.dx0 = lane_of(&now->adjoint[m], lane)};
-  ebb_ssm_nplr_mode(args, h, m, &mode.w, &mode.B, mode.P);
-  mode.d = ebb_dplr_inverse(mode.w, chain->dt);
-  for (int64_t j = 0; j < chain->rank; j++)
-    mode.dr[j] = ebb_c64_sub(lane_of(&now->dr[j * args->M + m], lane),
-                             ebb_c64_scale(mode.dx0, 0.5 * chain->dt * chain->sB[j]));
-  return mode;
-}
-
-/* c = a b, or a b^T or a^T b, of rank^2 values. */
-static void multiply(int64_t rank, const double *a, const double *b, bool a_turned, bool b_turned,
-                     double *c) {
-  for (int64_t i = 0; i < rank; i++)
-    for (int64_t j = 0; j < rank; j++) {
-      c[i * rank + j] = 0;
-      for (int64_t l = 0; l < rank; l++)
-        c[i * rank + j] +=
-            a[a_turned ? l * rank + i : i * rank + l] * b[b_turned ? j * rank + l : l * rank + j];
-    }
-}
-
-static Chain chain_of(const EbbSsmNplrArgs *args, int64_t h, int lane, const Readout *now) {
-  Chain chain = {.rank = now->lanes.rank, .dt = exp((double)args->log_dt[h]) * args->config.rate};
-  int64_t rank = chain.rank;
-  double G[4] = {0}, product[4];
-  for (int64_t m = 0; m < args->M; m++) {
-    Mode mode = mode_of(args, h, m, lane, &chain, now);
-    for (int64_t j = 0; j < rank; j++) {
-      EbbC64 q = lane_of(&now->lanes.q[j * args->M + m], lane),
-             r = lane_of(&now->lanes.r[j * args->M + m], lane);
-      chain.dsB[j] -= 0.5 * chain.dt * ebb_c64_mul_conj(mode.dx0, r).re;
-      for (int64_t i = 0; i < rank; i++) G[j * rank + i] += 2 * ebb_c64_mul(q, mode.P[i]).re;
-    }
+/* The values of one mode in one lane, and their gradients without what comes through Bbar. */
+static EbbDplrPart part_of(const EbbSsmNplrArgs *args, int64_t m, int lane, const Readout *now) {
+  EbbDplrPart part = {.a = lane_of(&now->lanes.a[m], lane), .x0 = lane_of(&now->lanes.x0[m], lane)};
+  for (int64_t j = 0; j < now->lanes.rank; j++) {
+    part.r[j] = lane_of(&now->lanes.r[j * args->M + m], lane);
+    part.q[j] = lane_of(&now->lanes.q[j * args->M + m], lane);
   }
+  return part;
+}
+static EbbDplrPart grad_of(const EbbSsmNplrArgs *args, int64_t m, int lane, const Readout *now) {
+  EbbDplrPart grad = {.a = lane_of(&now->da[m], lane), .x0 = lane_of(&now->adjoint[m], lane)};
+  for (int64_t j = 0; j < now->lanes.rank; j++) {
+    grad.r[j] = lane_of(&now->dr[j * args->M + m], lane);
+    grad.q[j] = lane_of(&now->dq[j * args->M + m], lane);
+  }
+  return grad;
+}
+
+static EbbDplrChain chain_of(const EbbSsmNplrArgs *args, int64_t h, int lane, const Readout *now) {
+  int64_t rank = now->lanes.rank;
+  EbbDplrChain chain = {.rank = rank, .dt = ebb_nplr_dt(args, h)};
+  double G[4] = {0};
   for (int64_t m = 0; m < args->M; m++) {
-    EbbC64 w, B, P[2];
-    ebb_ssm_nplr_mode(args, h, m, &w, &B, P);
-    for (int64_t j = 0; j < rank; j++)
-      chain.sB[j] += 2 * ebb_c64_mul(lane_of(&now->lanes.q[j * args->M + m], lane), B).re;
+    EbbDplrMode mode = ebb_dplr_mode(args, h, m, chain.dt);
+    EbbDplrPart part = part_of(args, m, lane, now), grad = grad_of(args, m, lane, now);
+    for (int64_t j = 0; j < rank; j++) {
+      chain.sB[j] += ebb_dplr_input_term(&mode, j);
+      chain.dsB[j] += ebb_dplr_input_grad_term(chain.dt, grad.x0, part.r[j]);
+      for (int64_t i = 0; i < rank; i++) G[j * rank + i] += ebb_dplr_low_rank_term(&mode, j, i);
+    }
   }
   ebb_dplr_kappa(rank, chain.dt, G, chain.kappa);
   for (int64_t m = 0; m < args->M; m++) {
-    Mode mode = mode_of(args, h, m, lane, &chain, now);
+    EbbDplrMode mode = ebb_dplr_mode(args, h, m, chain.dt);
+    EbbDplrPart grad = grad_of(args, m, lane, now);
+    ebb_dplr_through_input(&chain, &grad);
     for (int64_t i = 0; i < rank; i++)
       for (int64_t j = 0; j < rank; j++)
-        chain.dkappa[i * rank + j] += ebb_c64_mul_conj(mode.dr[j], ebb_c64_mul(mode.d, mode.P[i])).re;
+        chain.dkappa[i * rank + j] += ebb_dplr_kappa_grad_term(&mode, i, grad.r[j]);
   }
-  multiply(rank, chain.kappa, chain.dkappa, true, false, product);
-  multiply(rank, product, chain.kappa, false, true, chain.dG);
-  for (int64_t i = 0; i < rank * rank; i++) chain.dG[i] *= -0.5;
+  ebb_dplr_kappa_grad(&chain);
   return chain;
 }
 
-/* Gradients of one mode's d, B and P. */
-typedef struct ModeGrad {
-  EbbC64 d, B, P[2];
-} ModeGrad;
-
-/* Column j: through r_j = d sum_i P_i kappa_ij, q_j = conj(P_j) d, s_Bj and the G_ij. */
-static void column_grad(const Chain *chain, const Mode *mode, int64_t j, EbbC64 q, EbbC64 dq,
-                        ModeGrad *grad) {
-  int64_t rank = chain->rank;
-  EbbC64 d = mode->d, into = {0, 0};
-  dq = ebb_c64_add(dq, ebb_c64_scale(ebb_c64_conj(mode->B), 2 * chain->dsB[j]));
-  grad->B = ebb_c64_add(grad->B, ebb_c64_scale(ebb_c64_conj(q), 2 * chain->dsB[j]));
-  grad->P[j] = ebb_c64_add(grad->P[j], ebb_c64_mul_conj(d, dq));
-  grad->d = ebb_c64_add(grad->d, ebb_c64_mul(dq, mode->P[j]));
-  for (int64_t i = 0; i < rank; i++) {
-    double kappa = chain->kappa[i * rank + j], twice_dG = 2 * chain->dG[i * rank + j];
-    EbbC64 P = mode->P[i];
-    into = ebb_c64_add(into, ebb_c64_scale(P, kappa));
-    grad->P[i] = ebb_c64_add(grad->P[i], ebb_c64_scale(ebb_c64_mul_conj(mode->dr[j], d), kappa));
-    grad->P[i] = ebb_c64_add(grad->P[i], ebb_c64_scale(ebb_c64_mul(d, mode->P[j]), twice_dG));
-    grad->P[j] = ebb_c64_add(grad->P[j], ebb_c64_scale(ebb_c64_mul_conj(P, d), twice_dG));
-    grad->d = ebb_c64_add(grad->d, ebb_c64_scale(ebb_c64_mul_conj(P, mode->P[j]), twice_dG));
-  }
-  grad->d = ebb_c64_add(grad->d, ebb_c64_mul_conj(mode->dr[j], into));
-}
-
-/* The chain from a, r, q, x0 of one mode to w, B, P (added to shared); returns the share of d dt.
-   a = 2 d - 1, x0 = dt d B - (dt / 2) sum_j s_Bj r_j. */
-static double chain_mode(const EbbSsmNplrArgs *args, int64_t h, int64_t m, int lane, const Chain *chain,
-                         const Readout *now) {
-  int64_t M = args->M, shares = 4 + 2 * chain->rank;
-  double dt = chain->dt;
-  Mode mode = mode_of(args, h, m, lane, chain, now);
-  ModeGrad grad = {.B = ebb_c64_scale(ebb_c64_mul_conj(mode.dx0, mode.d), dt)};
-  grad.d = ebb_c64_add(ebb_c64_scale(ebb_c64_mul_conj(mode.dx0, mode.B), dt),
-                       ebb_c64_scale(lane_of(&now->da[m], lane), 2));
-  EbbC64 direct = ebb_c64_mul(mode.d, mode.B);
-  for (int64_t j = 0; j < chain->rank; j++) {
-    column_grad(chain, &mode, j, lane_of(&now->lanes.q[j * M + m], lane), lane_of(&now->dq[j * M + m], lane),
-                &grad);
-    direct = ebb_c64_sub(direct, ebb_c64_scale(lane_of(&now->lanes.r[j * M + m], lane), 0.5 * chain->sB[j]));
-  }
-  EbbC64 inner = ebb_c64_mul_conj(grad.d, ebb_c64_mul(mode.d, mode.d)), dw = ebb_c64_scale(inner, 0.5 * dt);
-  double *shared = args->shared + (h * M + m) * shares;
-  const double share[8] = {dw.re,        dw.im,        grad.B.re,    grad.B.im,
-                           grad.P[0].re, grad.P[0].im, grad.P[1].re, grad.P[1].im};
-  for (int64_t i = 0; i < shares; i++) shared[i] += share[i];
-  return ebb_c64_mul_conj(mode.dx0, direct).re + 0.5 * ebb_c64_mul_conj(inner, mode.w).re;
-}
-
-/* The share of d dt through kappa, whose derivative with G fixed is kappa^2 / dt^2. */
-static double kappa_share(const Chain *chain) {
-  double square[4] = {0}, sum = 0;
-  multiply(chain->rank, chain->kappa, chain->kappa, false, false, square);
-  for (int64_t i = 0; i < chain->rank * chain->rank; i++) sum += chain->dkappa[i] * square[i];
-  return sum / (chain->dt * chain->dt);
-}
-
 static void chain_lane(const EbbSsmNplrArgs *args, int64_t h, int lane, const Readout *now) {
-  Chain chain = chain_of(args, h, lane, now);
-  double ddt = kappa_share(&chain);
+  EbbDplrChain chain = chain_of(args, h, lane, now);
+  double ddt = ebb_dplr_kappa_share(&chain);
   for (int64_t m = 0; m < args->M; m++) {
-    ddt += chain_mode(args, h, m, lane, &chain, now);
+    EbbDplrMode mode = ebb_dplr_mode(args, h, m, chain.dt);
+    EbbDplrPart part = part_of(args, m, lane, now), grad = grad_of(args, m, lane, now);
+    ebb_dplr_through_input(&chain, &grad);
+    ddt += ebb_dplr_mode_grad(args, h, m, &chain, &mode, &part, &grad);
     if (!args->de) continue;
     args->de[2 * (h * args->M + m)] += (float)now->de[m].re[lane];
     args->de[2 * (h * args->M + m) + 1] += (float)now->de[m].im[lane];

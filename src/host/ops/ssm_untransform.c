@@ -8,7 +8,7 @@
 
 #include "host/ops/ssm_dplr.h"
 
-EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, double, 0.0, Sum, Flow, cauchy)
+EBB_CAUCHY_FORMULAS(double, EbbCauchyWeight64, double, EBB_CAUCHY_INVERSE, 0.0, Sum, Flow, cauchy)
 
 /* Rows over the modes of one channel. Products: r_PC of each column, then r_PQ. */
 typedef struct Rows {
