@@ -199,8 +199,7 @@ __device__ __forceinline__ void near_nodes(const EbbSsmNplrArgs &args, const Chu
     double *row = nodes + threadIdx.x * Shape::NODE;
     for (int at = 0; at < Shape::NODE; at++) row[at] = 0;
     near_upstream<RANK, C>(args, chunk.h, j, y, r, row);
-    sum_modes<double, RANK, C>(args, chunk, nodes, near - base < THREADS ? near - base : THREADS, NULL,
-                               columns, true);
+    sum_modes<double, RANK, C>(args, chunk, nodes, at_most(near - base, THREADS), NULL, columns, true);
   }
 }
 
@@ -214,7 +213,7 @@ __global__ void __launch_bounds__(THREADS, RANK == 1 ? 2 : 1)
   Chunk chunk;
   chunk.h = blockIdx.x / args.cuda.chunks, chunk.index = blockIdx.x % args.cuda.chunks;
   chunk.first = chunk.index * CHUNK;
-  chunk.nodes = (int)(args.F - chunk.first < CHUNK ? args.F - chunk.first : CHUNK);
+  chunk.nodes = at_most(args.F - chunk.first, CHUNK);
   chunk.dt = ebb_nplr_dt(&args, chunk.h);
   if ((int)threadIdx.x < CHUNK / 32)
     shared->near[threadIdx.x] =
@@ -270,14 +269,13 @@ template <int RANK, int C> __global__ void chain_kernel(const EbbSsmNplrArgs arg
 }
 
 EbbStatus ebb_nplr_khat_grad(const EbbSsmNplrArgs *args, const EbbRun *run) {
-  const int64_t H = args->config.H, modes = (args->M + EBB_WARP - 1) / EBB_WARP * EBB_WARP;
+  const int64_t H = args->config.H;
   int columns = 1;
   while (columns < WARPS && columns * EBB_WARP < args->M) columns *= 2;
-  const unsigned threads = modes < THREADS ? (unsigned)modes : THREADS;
   EBB_NPLR_DISPATCH(args, {
     EBB_TRY(EBB_LAUNCH(run, (sums_kernel<RANK, C>), dim3((unsigned)(H * args->cuda.chunks)), dim3(THREADS),
                        sizeof(BackwardShared<RANK, C>), *args, columns));
-    return EBB_LAUNCH(run, (chain_kernel<RANK, C>), dim3((unsigned)H), dim3(threads),
+    return EBB_LAUNCH(run, (chain_kernel<RANK, C>), dim3((unsigned)H), dim3(ebb_threads(args->M, THREADS)),
                       EBB_WARP * sizeof(double), *args);
   });
 }

@@ -56,6 +56,9 @@ template <> struct Cauchy<double> {
   }
 };
 
+/* How many of `left` are taken at once. */
+__device__ __forceinline__ int at_most(int64_t left, int most) { return left < most ? (int)left : most; }
+
 /* Sizes that follow from the rank and the number of kernels a channel. POLE: numbers of a mode's row in
    shared memory: lam, then alpha and beta of each product, padded for loads of 16 bytes. NODE: those of a
    node's row: y, then the gradients of each r; an odd number of 16 bytes, so that rows of neighbouring nodes
@@ -125,7 +128,7 @@ __device__ __forceinline__ void near_values(const EbbSsmNplrArgs &args, int64_t 
   EbbCauchySum64 sum[1][Shape::K] = {};
   const double node[1] = {y};
   for (int64_t first = 0; first < args.M; first += modes) {
-    const int count = (int)(args.M - first < modes ? args.M - first : modes);
+    const int count = at_most(args.M - first, modes);
     __syncthreads();
     if ((int)threadIdx.x < count)
       pole_row<double, RANK, C>(args, h, first + threadIdx.x,

@@ -27,7 +27,7 @@ __device__ __forceinline__ void mark_near(const EbbSsmNplrArgs &args, const EbbN
   int64_t begin, end;
   ebb_nplr_near(&args, mode.lam, mode.dt, &begin, &end);
   const int from = (int)(begin > first ? begin - first : 0);
-  const int to = (int)(end < first + GROUP ? end - first : GROUP);
+  const int to = at_most(end - first, GROUP);
   for (int w = from / 32; w * 32 < to; w++) {
     const int low = from > w * 32 ? from - w * 32 : 0, high = to - w * 32;
     const unsigned below = high < 32 ? (1u << high) - 1 : 0xffffffffu;
@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(THREADS, RANK == 1 ? 4 : 2)
       mark_near(args, mode, first, shared->near);
     }
     __syncthreads();
-    const int modes = (int)(args.M - mode0 < THREADS ? args.M - mode0 : THREADS);
+    const int modes = at_most(args.M - mode0, THREADS);
     add_poles<float, RANK, C, NODES>(shared->tile, modes, y, sum);
   }
   for (int node = 0; node < NODES; node++) {

@@ -247,25 +247,23 @@ __global__ void __launch_bounds__(READOUT_WARPS *EBB_WARP) readout_grad_kernel(c
   chain_back(args, h, chain, channel);
 }
 
-/* Warps a channel and the bytes of shared memory that they take. */
-static int readout_warps(const EbbSsmNplrArgs *args) {
-  const int64_t warps = ebb_nplr_readout_modes(args->M) / EBB_WARP;
-  return warps < READOUT_WARPS ? (int)warps : (int)READOUT_WARPS;
+/* Threads a channel and the bytes of shared memory that they take. */
+static unsigned readout_threads(const EbbSsmNplrArgs *args) {
+  return ebb_threads(args->M, READOUT_WARPS * EBB_WARP);
 }
 template <int RANK> static size_t readout_shared(const EbbSsmNplrArgs *args, int scratch, bool backward) {
   const size_t state = args->cuda.state ? 0 : (size_t)ebb_nplr_readout_bytes(args, backward);
-  return sizeof(ReadoutShared<RANK>) + (size_t)(readout_warps(args) * scratch) * sizeof(double) + state;
+  return sizeof(ReadoutShared<RANK>) + readout_threads(args) / EBB_WARP * (size_t)scratch * sizeof(double) +
+         state;
 }
 
 template <int RANK> static EbbStatus launch(const EbbSsmNplrArgs *args, const EbbRun *run) {
-  return EBB_LAUNCH(run, readout_kernel<RANK>, dim3((unsigned)args->config.H),
-                    dim3((unsigned)(readout_warps(args) * EBB_WARP)),
+  return EBB_LAUNCH(run, readout_kernel<RANK>, dim3((unsigned)args->config.H), dim3(readout_threads(args)),
                     readout_shared<RANK>(args, FORWARD_SCRATCH, false), *args);
 }
 template <int RANK> static EbbStatus launch_grad(const EbbSsmNplrArgs *args, const EbbRun *run) {
   return EBB_LAUNCH(run, readout_grad_kernel<RANK>, dim3((unsigned)args->config.H),
-                    dim3((unsigned)(readout_warps(args) * EBB_WARP)),
-                    readout_shared<RANK>(args, BACKWARD_SCRATCH, true), *args);
+                    dim3(readout_threads(args)), readout_shared<RANK>(args, BACKWARD_SCRATCH, true), *args);
 }
 
 EbbStatus ebb_nplr_readout(const EbbSsmNplrArgs *args, const EbbRun *run) {

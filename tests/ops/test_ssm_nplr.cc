@@ -93,12 +93,12 @@ TEST_P(Nplr, GradientsAndDeterminism) {
   if (config.length == 1) test.frozen = {"kernel.log_dt"}; // does not depend on it at z = 0
   test.step = 1e-3;
   test.tolerance = 2e-2;
-  check_op(test);
+  for (const std::string &device : devices()) check_op(test, device);
 }
 
-TEST_P(Nplr, KernelIsThatOfTheDenseRecurrence) {
-  EbbSsmConfig config = varied(false, GetParam());
-  SsmBench bench(false, config);
+void check_kernel(const EbbSsmConfig &config, const std::string &device) {
+  SCOPED_TRACE(device);
+  SsmBench bench(false, config, 2, true, device);
   bench.forward();
   double n = bench.get("kernel.L")[0];
   size_t Lk = size_t(ebb_ssm_kernel_length(&config)), H = size_t(config.H);
@@ -115,6 +115,10 @@ TEST_P(Nplr, KernelIsThatOfTheDenseRecurrence) {
       std::vector<Complex> ones(v.w.size() * 2, 1.0);
       EXPECT_LT(relative_error(Doubles(e, e + std::ptrdiff_t(Lk)), system.kernel(ones, Lk)), 1e-6);
     }
+}
+
+TEST_P(Nplr, KernelIsThatOfTheDenseRecurrence) {
+  for (const std::string &device : devices()) check_kernel(varied(false, GetParam()), device);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Nplr, testing::ValuesIn(variants), name_of);
@@ -160,15 +164,17 @@ TEST(NplrAccuracy, Length16384State64) {
   config.H = 2, config.N = 64, config.l_max = config.length = 16384, config.dt_min = 1e-4,
   config.dt_max = 1e-2;
   config.deterministic = true;
-  SsmBench bench(false, config, 2, false);
-  std::vector<ChannelValues> before;
-  for (int64_t h = 0; h < 2; h++) before.push_back(channel_values(bench, config, false, h));
-  bench.forward();
-  for (size_t h = 0; h < 2; h++) {
-    const ChannelValues &v = before[h];
-    Doubles want = dense_bilinear(v.w, v.B, v.P, v.dt).kernel(closed(v.C), 16384);
-    auto at = bench.k.begin() + std::ptrdiff_t(h) * 16384;
-    EXPECT_LT(relative_error(Doubles(at, at + 16384), want), 5e-6) << "channel " << h;
+  for (const std::string &device : devices()) {
+    SsmBench bench(false, config, 2, false, device);
+    std::vector<ChannelValues> before;
+    for (int64_t h = 0; h < 2; h++) before.push_back(channel_values(bench, config, false, h));
+    bench.forward();
+    for (size_t h = 0; h < 2; h++) {
+      const ChannelValues &v = before[h];
+      Doubles want = dense_bilinear(v.w, v.B, v.P, v.dt).kernel(closed(v.C), 16384);
+      auto at = bench.k.begin() + std::ptrdiff_t(h) * 16384;
+      EXPECT_LT(relative_error(Doubles(at, at + 16384), want), 5e-6) << "channel " << h << " on " << device;
+    }
   }
 }
 
@@ -183,11 +189,12 @@ double dense_loss(const ChannelValues &v, int64_t n, const Doubles &dk) {
 // node in float would show as errors of 1e-2 and more.
 class NplrNear : public testing::TestWithParam<EbbSsmMeasure> {};
 
-TEST_P(NplrNear, GradientsAreThoseOfTheDenseSystem) {
+void check_near(EbbSsmMeasure measure, int64_t rank, const std::string &device) {
+  SCOPED_TRACE(device);
   EbbSsmConfig config = ssm_config(false);
-  config.rank = 2, config.measure = GetParam(), config.H = config.n_ssm = 1, config.N = 12;
+  config.rank = rank, config.measure = measure, config.H = config.n_ssm = 1, config.N = 12;
   config.length = config.l_max = 64, config.dt_min = config.dt_max = 0.05;
-  SsmBench bench(false, config);
+  SsmBench bench(false, config, 2, true, device);
   bench.forward();
   Doubles dk;
   for (int l = 0; l < 64; l++) dk.push_back(std::cos(0.3 * l));
@@ -207,8 +214,73 @@ TEST_P(NplrNear, GradientsAreThoseOfTheDenseSystem) {
   EXPECT_LT(relative_error(im, want_im), 1e-5);
 }
 
+TEST_P(NplrNear, GradientsAreThoseOfTheDenseSystem) {
+  for (const std::string &device : devices()) {
+    check_near(GetParam(), 2, device);
+    if (GetParam() != EBB_SSM_LEGT) check_near(GetParam(), 1, device);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Measures, NplrNear,
                          testing::Values(EBB_SSM_LEGS, EBB_SSM_LAGT, EBB_SSM_FOURIER, EBB_SSM_LEGT));
+
+// Sizes at the borders of the GPU's tiles: 256 nodes a block forward and 512 backward, 128 and 256 modes in
+// shared memory, 32 modes a warp, 32 time steps of the readout.
+const SsmVariant large[] = {
+    {"block_of_nodes", [](EbbSsmConfig &c) { c.l_max = c.length = 512, c.N = 64, c.H = 2; }},
+    {"odd_and_one_more", [](EbbSsmConfig &c) { c.l_max = c.length = 1027, c.N = 66, c.H = 3; }},
+    {"cut", [](EbbSsmConfig &c) { c.l_max = 1100, c.length = 700, c.N = 62, c.channels = 2, c.H = 2; }},
+    {"128_modes", [](EbbSsmConfig &c) { c.l_max = c.length = 96, c.N = 256, c.channels = 2, c.H = 2; }},
+    {"129_modes", [](EbbSsmConfig &c) { c.l_max = c.length = 96, c.N = 258, c.H = 2; }},
+    {"300_modes", [](EbbSsmConfig &c) { c.l_max = c.length = 64, c.N = 600, c.channels = 2, c.H = 1; }},
+    {"many_channels_of_a_copy", [](EbbSsmConfig &c) { c.n_ssm = 2, c.H = 38, c.N = 10; }},
+    {"near",
+     [](EbbSsmConfig &c) { c.measure = EBB_SSM_FOURIER, c.l_max = c.length = 1300, c.N = 64, c.H = 2; }},
+    {"near_rank_2_bidirectional",
+     [](EbbSsmConfig &c) {
+       c.measure = EBB_SSM_LEGT, c.rank = 2, c.channels = 2, c.l_max = c.length = 600, c.N = 300, c.H = 1;
+     }},
+    {"readout_64_steps",
+     [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.l_max = c.length = 64, c.N = 64, c.H = 3; }},
+    {"readout_65_steps_rank_2",
+     [](EbbSsmConfig &c) {
+       c.readout = EBB_SSM_ONES, c.rank = 2, c.l_max = c.length = 65, c.N = 66, c.H = 3, c.n_ssm = 1;
+     }},
+    {"readout_one_step", [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.l_max = c.length = 1; }},
+    {"readout_150_modes",
+     [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.l_max = c.length = 100, c.N = 300, c.H = 2; }},
+    {"readout_in_scratch",
+     [](EbbSsmConfig &c) {
+       c.readout = EBB_SSM_LEARNED, c.rank = 2, c.l_max = c.length = 40, c.N = 1000, c.H = 1;
+     }},
+};
+
+class NplrDevices : public testing::TestWithParam<SsmVariant> {};
+
+// Both devices round khat at every node to float.
+TEST_P(NplrDevices, Agree) {
+  if (devices().size() < 2) GTEST_SKIP() << "one device only";
+  EbbSsmConfig config = varied(false, GetParam());
+  SsmBench cpu(false, config), cuda(false, config, 2, true, "cuda");
+  std::vector<const char *> names = {"C", "B", "P", "inv_w_real", "w_imag", "log_dt"};
+  if (config.readout == EBB_SSM_LEARNED) names.push_back("e");
+  for (SsmBench *bench : {&cpu, &cuda}) {
+    bench->forward();
+    Doubles dk(bench->k.size()), dke(bench->ke.size());
+    for (size_t i = 0; i < dk.size(); i++) dk[i] = std::cos(0.7 * double(i));
+    for (size_t i = 0; i < dke.size(); i++) dke[i] = std::sin(0.3 * double(i));
+    bench->backward(dk, dke);
+  }
+  EXPECT_LT(relative_error(cuda.k, cpu.k), 2e-6);
+  if (!cpu.ke.empty()) EXPECT_LT(relative_error(cuda.ke, cpu.ke), 1e-6);
+  for (const char *name : names) {
+    if (config.length == 1 && std::string(name) == "log_dt" && cpu.ke.empty()) continue;
+    std::string full = std::string("kernel.") + name;
+    EXPECT_LT(relative_error(cuda.grad(full), cpu.grad(full)), 1e-5) << full;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Large, NplrDevices, testing::ValuesIn(large), name_of);
 
 TEST(NplrErrors, NameWhatIsWrong) {
   struct Bad {
@@ -237,14 +309,17 @@ class NplrGolden : public testing::TestWithParam<const char *> {};
 TEST_P(NplrGolden, KernelAndGradients) {
   if (!ssm_golden_present()) GTEST_SKIP() << "no conformance cases beside the source tree";
   SsmGolden golden = ssm_golden(GetParam());
-  SsmBench bench(false, golden.config);
-  ssm_load(bench, golden);
-  bench.forward();
-  EXPECT_LT(relative_error(bench.k, golden.tensor.at("expect.k")), 2e-6);
-  bench.backward(kernel_cotangent(golden));
-  for (const char *name : {"C", "B", "P", "inv_w_real", "w_imag", "log_dt"}) {
-    std::string full = std::string("kernel.") + name;
-    EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)), 2e-5) << full;
+  for (const std::string &device : devices()) {
+    SsmBench bench(false, golden.config, 2, true, device);
+    ssm_load(bench, golden);
+    bench.forward();
+    EXPECT_LT(relative_error(bench.k, golden.tensor.at("expect.k")), 2e-6) << device;
+    bench.backward(kernel_cotangent(golden));
+    for (const char *name : {"C", "B", "P", "inv_w_real", "w_imag", "log_dt"}) {
+      std::string full = std::string("kernel.") + name;
+      EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)), 2e-5)
+          << full << " on " << device;
+    }
   }
 }
 
