@@ -52,10 +52,11 @@ static EbbStatus forward(const void *args_, const EbbRun *run) {
 static EbbStatus backward(const void *args_, const EbbRun *run) {
   const EbbSsmNplrArgs *args = static_cast<const EbbSsmNplrArgs *>(args_);
   const int64_t shares = args->config.H * args->M * ebb_nplr_shares(ebb_ssm_rank(&args->config));
-  EBB_TRY(ebb_cuda_zero(run, args->shared, (size_t)shares * sizeof(double)));
   if (args->dk) {
     EBB_TRY(transform_grad(args, run));
     EBB_TRY(ebb_nplr_khat_grad(args, run));
+  } else {
+    EBB_TRY(ebb_cuda_zero(run, args->shared, (size_t)shares * sizeof(double)));
   }
   if (args->dke) EBB_TRY(ebb_nplr_readout_grad(args, run));
   return ebb_nplr_share_grad(args, run);

@@ -212,12 +212,14 @@ __global__ void __launch_bounds__(THREADS, RANK == 1 ? 2 : 1)
   EBB_SHARED(Shared, shared);
   Chunk chunk;
   chunk.h = blockIdx.x / args.cuda.chunks, chunk.index = blockIdx.x % args.cuda.chunks;
-  chunk.first = chunk.index * CHUNK;
-  chunk.nodes = at_most(args.F - chunk.first, CHUNK);
+  chunk.first = chunk.index * args.cuda.chunk;
+  chunk.nodes = at_most(args.F - chunk.first, (int)args.cuda.chunk);
   chunk.dt = ebb_nplr_dt(&args, chunk.h);
   if ((int)threadIdx.x < CHUNK / 32)
     shared->near[threadIdx.x] =
-        (int)threadIdx.x * 32 < chunk.nodes ? args.cuda.near[blockIdx.x * (CHUNK / 32) + threadIdx.x] : 0;
+        (int)threadIdx.x * 32 < chunk.nodes
+            ? args.cuda.near[chunk.h * ebb_nplr_near_words(args.F) + chunk.first / 32 + threadIdx.x]
+            : 0;
   __syncthreads();
   for (int i = (int)threadIdx.x; i < chunk.nodes; i += THREADS) {
     float row[Shape::NODE] = {};
@@ -261,7 +263,7 @@ template <int RANK, int C> __global__ void chain_kernel(const EbbSsmNplrArgs arg
       args.dC[2 * at + 1] += (float)dC.im;
     }
     ebb_nplr_pole_grad(&mode, RANK, C, sum, sum + 2 * K, &grad);
-    ebb_nplr_share(&args, h, m, ebb_c64_scale(grad.lam, dt), grad.B, grad.P);
+    ebb_nplr_share(&args, h, m, ebb_c64_scale(grad.lam, dt), grad.B, grad.P, false);
     ddt += grad.dt;
   }
   ddt = block_sum(ddt, scratch);

@@ -11,7 +11,7 @@
 #include "kernels/ssm_nplr.cuh"
 #include "kernels/ssm_nplr_cauchy.cuh"
 
-enum { THREADS = 128, NODES = 2, GROUP = THREADS * NODES, NEAR_MODES = THREADS / 2 };
+enum { GROUP = EBB_NPLR_GROUP, NODES = 2, THREADS = GROUP / NODES, NEAR_MODES = THREADS / 2 };
 
 template <int RANK, int C> struct ForwardShared {
   /* THREADS modes in float, or NEAR_MODES in double */
@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(THREADS, RANK == 1 ? 4 : 2)
           ebb_c32_scale(out.khat[c], (float)(1 / (double)args.n));
   }
   if (args.cuda.near && thread < GROUP / 32)
-    args.cuda.near[h * args.cuda.chunks * (EBB_NPLR_CHUNK / 32) + first / 32 + thread] = shared->near[thread];
+    args.cuda.near[h * ebb_nplr_near_words(args.F) + first / 32 + thread] = shared->near[thread];
   near_nodes(args, h, dt, first, shared);
   if (first == 0 && args.n % 2 == 0) close_spectrum<C>(args, h, infinity, shared->sums);
 }

@@ -224,8 +224,8 @@ TEST_P(NplrNear, GradientsAreThoseOfTheDenseSystem) {
 INSTANTIATE_TEST_SUITE_P(Measures, NplrNear,
                          testing::Values(EBB_SSM_LEGS, EBB_SSM_LAGT, EBB_SSM_FOURIER, EBB_SSM_LEGT));
 
-// Sizes at the borders of the GPU's tiles: 256 nodes a block forward and 512 backward, 128 and 256 modes in
-// shared memory, 32 modes a warp, 32 time steps of the readout.
+// Sizes at the borders of the GPU's tiles: 256 nodes a block forward and, by the number of channels, 128 to
+// 512 backward, 128 and 256 modes in shared memory, 32 modes a warp, 32 time steps of the readout.
 const SsmVariant large[] = {
     {"block_of_nodes", [](EbbSsmConfig &c) { c.l_max = c.length = 512, c.N = 64, c.H = 2; }},
     {"odd_and_one_more", [](EbbSsmConfig &c) { c.l_max = c.length = 1027, c.N = 66, c.H = 3; }},
@@ -233,6 +233,8 @@ const SsmVariant large[] = {
     {"128_modes", [](EbbSsmConfig &c) { c.l_max = c.length = 96, c.N = 256, c.channels = 2, c.H = 2; }},
     {"129_modes", [](EbbSsmConfig &c) { c.l_max = c.length = 96, c.N = 258, c.H = 2; }},
     {"300_modes", [](EbbSsmConfig &c) { c.l_max = c.length = 64, c.N = 600, c.channels = 2, c.H = 1; }},
+    {"chunks_of_256", [](EbbSsmConfig &c) { c.l_max = c.length = 514, c.N = 4, c.H = 150; }},
+    {"chunks_of_512", [](EbbSsmConfig &c) { c.l_max = c.length = 1027, c.N = 4, c.H = 128, c.n_ssm = 1; }},
     {"many_channels_of_a_copy", [](EbbSsmConfig &c) { c.n_ssm = 2, c.H = 38, c.N = 10; }},
     {"near",
      [](EbbSsmConfig &c) { c.measure = EBB_SSM_FOURIER, c.l_max = c.length = 1300, c.N = 64, c.H = 2; }},

@@ -98,7 +98,7 @@ EBB_INLINE double ebb_dplr_mode_grad(const EbbSsmNplrArgs *args, int64_t h, int6
     direct = ebb_c64_sub(direct, ebb_c64_scale(part->r[j], 0.5 * chain->sB[j]));
   }
   EbbC64 inner = ebb_c64_mul_conj(grad.d, ebb_c64_mul(mode->d, mode->d));
-  ebb_nplr_share(args, h, m, ebb_c64_scale(inner, 0.5 * dt), grad.B, grad.P);
+  ebb_nplr_share(args, h, m, ebb_c64_scale(inner, 0.5 * dt), grad.B, grad.P, true);
   return ebb_c64_mul_conj(dpart->x0, direct).re + 0.5 * ebb_c64_mul_conj(inner, mode->w).re;
 }
 

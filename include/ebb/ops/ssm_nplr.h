@@ -26,16 +26,17 @@ typedef struct EbbSsmNplrCpu {
   size_t scratch_row;
 } EbbSsmNplrCpu;
 
-/* What only CUDA has. Rows of spectra are S complex numbers apart: n / 2 + 1 padded to an even number. Nodes
-   are taken EBB_NPLR_CHUNK at a time, `chunks` times; time steps of the readout EBB_NPLR_STEPS at a time. */
-enum { EBB_NPLR_CHUNK = 512, EBB_NPLR_STEPS = 32, EBB_NPLR_READOUT_SHARED = 64 * 1024 };
+/* What only CUDA has. Rows of spectra are S complex numbers apart: n / 2 + 1 padded to an even number. A
+   block of forward takes EBB_NPLR_GROUP nodes, one of backward `chunk`, at most EBB_NPLR_CHUNK, `chunks`
+   times. Time steps of the readout are taken EBB_NPLR_STEPS at a time. */
+enum { EBB_NPLR_GROUP = 256, EBB_NPLR_CHUNK = 512, EBB_NPLR_STEPS = 32, EBB_NPLR_READOUT_SHARED = 64 * 1024 };
 typedef struct EbbSsmNplrCuda {
   const struct EbbCudaFft *inverse, *forward; /* C H rows of length n; NULL for n = 1 */
-  int64_t S, chunks;
+  int64_t S, chunk, chunks;
   EbbC32 *spectrum; /* scratch (C,H,S): khat / n, in backward the transform of dk */
   float *rows;      /* scratch (C,H,n): kernels not cut to Lk; NULL where n = Lk */
   EbbC32 *factors;  /* saved (H,(1+C) rank,Fp): beta, then gamma of each kernel; NULL without backward */
-  uint32_t *near;   /* saved (H,chunks,CHUNK/32): bit j % 32 of word j / 32 is set where node j is near */
+  uint32_t *near;   /* saved (H,ebb_nplr_near_words): bit j % 32 of word j / 32 is set where node j is near */
   double *partial;  /* scratch (H,chunks,2K+2,M): sums over each chunk's nodes */
   EbbC64 *state;    /* scratch: ebb_nplr_readout_bytes a channel; NULL where shared memory has them */
   EbbC64 *kept;     /* scratch (H,blocks of STEPS,Mp): the readout's states where blocks begin, Mp modes */
@@ -79,6 +80,10 @@ EBB_INLINE int64_t ebb_nplr_products(int64_t rank, int64_t channels) {
 EBB_INLINE int64_t ebb_nplr_pc(int64_t channels, int64_t i, int64_t c) { return (1 + i) * channels + c; }
 EBB_INLINE int64_t ebb_nplr_bq(int64_t rank, int64_t channels) { return (1 + rank) * channels; }
 EBB_INLINE int64_t ebb_nplr_pq(int64_t rank, int64_t channels) { return ebb_nplr_bq(rank, channels) + rank; }
+
+EBB_INLINE int64_t ebb_nplr_near_words(int64_t F) {
+  return (F + EBB_NPLR_GROUP - 1) / EBB_NPLR_GROUP * (EBB_NPLR_GROUP / 32);
+}
 
 /* Modes of the readout, padded to whole warps, and the bytes of a channel's vectors over them: a, x, e, r, q
    and, in backward, their gradients. */

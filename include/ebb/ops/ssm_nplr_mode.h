@@ -85,12 +85,15 @@ EBB_INLINE void ebb_nplr_near(const EbbSsmNplrArgs *args, EbbC64 lam, double dt,
   *end = ebb_nplr_node_from(args, at + half);
 }
 
-/* What a mode adds to args->shared, in the order of its rows: gradients of w, B and P. */
+/* A mode's place in args->shared, in the order of its rows: gradients of w, B and P, written or added. */
 EBB_INLINE void ebb_nplr_share(const EbbSsmNplrArgs *args, int64_t h, int64_t m, EbbC64 dw, EbbC64 dB,
-                               const EbbC64 dP[2]) {
+                               const EbbC64 dP[2], bool add) {
   int64_t shares = ebb_nplr_shares(ebb_ssm_rank(&args->config));
   const double share[8] = {dw.re, dw.im, dB.re, dB.im, dP[0].re, dP[0].im, dP[1].re, dP[1].im};
-  for (int64_t i = 0; i < shares; i++) args->shared[(h * shares + i) * args->M + m] += share[i];
+  for (int64_t i = 0; i < shares; i++) {
+    double *to = &args->shared[(h * shares + i) * args->M + m];
+    *to = add ? *to + share[i] : share[i];
+  }
 }
 
 #ifdef __cplusplus

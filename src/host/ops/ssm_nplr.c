@@ -96,18 +96,24 @@ static EbbStatus setup_readout(EbbSetup *setup, const EbbSsmConfig *config, EbbS
   return ebb_setup_scratch(setup, H * feedback * sizeof(double), &cuda->feedback);
 }
 
+/* Smaller chunks where there would be fewer blocks than a large GPU runs at once. */
+static void place_chunks(int64_t H, int64_t F, EbbSsmNplrCuda *cuda) {
+  cuda->chunk = EBB_NPLR_CHUNK;
+  while (cuda->chunk > 128 && H * ((F + cuda->chunk - 1) / cuda->chunk) < 256) cuda->chunk /= 2;
+  cuda->chunks = (F + cuda->chunk - 1) / cuda->chunk;
+}
+
 static EbbStatus setup_cuda(EbbSetup *setup, const EbbSsmConfig *config, EbbSsmNplrArgs *args) {
   EbbSsmNplrCuda *cuda = &args->cuda;
   const int64_t H = config->H, rank = ebb_ssm_rank(config), channels = config->channels;
   const int64_t sums = 2 * ebb_nplr_products(rank, channels) + 2;
-  cuda->chunks = (args->F + EBB_NPLR_CHUNK - 1) / EBB_NPLR_CHUNK;
+  place_chunks(H, args->F, cuda);
   EBB_TRY(setup_transforms(setup, config, args));
   EBB_TRY(setup_readout(setup, config, args));
   if (!ebb_setup_training(setup)) return EBB_OK;
   EBB_TRY(ebb_setup_saved(setup, (size_t)(H * (1 + channels) * rank * args->Fp) * sizeof(EbbC32),
                           &cuda->factors));
-  EBB_TRY(ebb_setup_saved(setup, (size_t)(H * cuda->chunks * EBB_NPLR_CHUNK / 32) * sizeof(uint32_t),
-                          &cuda->near));
+  EBB_TRY(ebb_setup_saved(setup, (size_t)(H * ebb_nplr_near_words(args->F)) * sizeof(uint32_t), &cuda->near));
   return ebb_setup_scratch(setup, (size_t)(H * cuda->chunks * sums * args->M) * sizeof(double),
                            &cuda->partial);
 }

@@ -222,7 +222,7 @@ static double mode_grad(const EbbSsmNplrArgs *args, int64_t h, int64_t m, double
     add_pair(args->dC, at, dC.re, dC.im);
   }
   ebb_nplr_pole_grad(&mode, rank, channels, sum, sum + 2 * K, &grad);
-  ebb_nplr_share(args, h, m, ebb_c64_scale(grad.lam, dt), grad.B, grad.P);
+  ebb_nplr_share(args, h, m, ebb_c64_scale(grad.lam, dt), grad.B, grad.P, false);
   return grad.dt;
 }
 
@@ -270,8 +270,10 @@ EbbStatus ebb_nplr_backward(const void *args_, const EbbRun *run) {
     EbbNplrScratch scratch = ebb_nplr_scratch(args, omp_get_thread_num());
 #pragma omp for schedule(static)
     for (int64_t h = 0; h < H; h++) {
-      memset(args->shared + h * row, 0, (size_t)row * sizeof *args->shared);
-      if (args->dk) backward_channel(args, h, &scratch);
+      if (args->dk)
+        backward_channel(args, h, &scratch);
+      else
+        memset(args->shared + h * row, 0, (size_t)row * sizeof *args->shared);
     }
 #pragma omp for schedule(static)
     for (int64_t h = 0; h < H; h += 8)

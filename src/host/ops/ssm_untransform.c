@@ -35,7 +35,7 @@ static void set_weight(const Rows *rows, int64_t product, int64_t m, EbbCauchyWe
 
 static void start(const EbbSsmNplrArgs *args, int64_t h, const EbbC64 *C, const Rows *rows) {
   int64_t rank = ebb_ssm_rank(&args->config);
-  double dt = exp((double)args->log_dt[h]) * args->config.rate;
+  double dt = ebb_nplr_dt(args, h);
   for (int64_t m = 0; m < args->M; m++) {
     EbbC64 w, B, P[2] = {{0, 0}, {0, 0}};
     ebb_ssm_nplr_mode(args, h, m, &w, &B, P);
