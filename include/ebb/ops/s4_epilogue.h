@@ -29,7 +29,7 @@ typedef struct EbbS4EpilogueConfig {
 typedef struct EbbS4Epilogue {
   const float *D; /* (H), or NULL without skip */
   float *dD;      /* (H), added to; NULL: not wanted */
-  float *pre;     /* (B, H, L) act's argument, forward to backward; NULL: not kept */
+  float *pre;     /* (B, H, L) act's argument, forward to backward, stored as y is; NULL: not kept */
   EbbS4Activation activation;
   bool tie;
   float dropout;
@@ -43,6 +43,9 @@ EbbStatus ebb_s4_epilogue_setup(EbbSetup *setup, const EbbS4EpilogueConfig *conf
 
 EBB_INLINE float ebb_s4_activate(EbbS4Activation activation, float x) {
   return activation == EBB_S4_GELU ? ebb_gelu(x) : x;
+}
+EBB_INLINE float ebb_s4_activate_grad(EbbS4Activation activation, float x) {
+  return activation == EBB_S4_GELU ? ebb_gelu_grad(x) : 1.0f;
 }
 
 /* valid steps of row b: lengths[b] cut to 0..L, or L without lengths. */

@@ -43,8 +43,10 @@ typedef struct EbbS4Liquid {
   int channels;                    /* 2 if bidirectional */
   const float *B, *C, *w, *log_dt; /* buffers liquid.B (n_ssm,M,2), liquid.C (channels,H,M,2), liquid.w
                                       (n_ssm,M,2), liquid.log_dt (H) */
-  const int32_t *runs;             /* all combinations: for each q = 2 .. p the pair (offset, runs), then the
-                                      runs (t, first, count, prefix (q-1)) of q-subsets */
+  const int32_t *runs;             /* CPU, all combinations: for each q = 2 .. p the pair (offset, runs), then
+                                      the runs (t, first, count, prefix (q-1)) of q-subsets */
+  int64_t span;                    /* all combinations are of the last `span` inputs */
+  const char *subsets;             /* CUDA, all combinations: for each q = 2 .. p an EbbS4Subsets */
   const EbbFft *rows_fft, *taps_fft; /* KB: lengths Lk + L and (Lk + L)/2 + 1 */
 } EbbS4Liquid;
 
@@ -67,25 +69,51 @@ EBB_INLINE float ebb_s4_contract_grad(EbbS4Contract contract, float x) {
   return 1.0f;
 }
 
-/* s, c_0 and c_1 (0 if there is one kernel) of channel h. */
+/* s, c_0 and c_1 (0 if there is one kernel) of channel h, as sums over the modes. */
 typedef struct EbbS4Constants {
   double s, c[2];
 } EbbS4Constants;
-EBB_INLINE EbbS4Constants ebb_s4_constants(const EbbS4Liquid *liquid, int64_t h) {
-  EbbS4Constants out = {0, {0, 0}};
+EBB_INLINE void ebb_s4_add_mode(const EbbS4Liquid *liquid, int64_t h, int64_t m, EbbS4Constants *sum) {
   const int64_t M = liquid->M, copy = h % liquid->n_ssm;
   const double dt = exp((double)liquid->log_dt[h]);
-  for (int64_t m = 0; m < M; m++) {
-    const float *b = liquid->B + 2 * (copy * M + m), *w = liquid->w + 2 * (copy * M + m);
-    EbbC64 below = ebb_c64_make(1.0 - 0.5 * dt * (double)w[0], -0.5 * dt * (double)w[1]);
-    EbbC64 bbar = ebb_c64_div(ebb_c64_make(dt * (double)b[0], dt * (double)b[1]), below);
-    out.s += 2.0 * bbar.re;
-    for (int a = 0; a < 2 && a < liquid->channels; a++) {
-      const float *c = liquid->C + 2 * ((a * liquid->H + h) * M + m);
-      out.c[a] += 2.0 * (bbar.re * (double)c[0] - bbar.im * (double)c[1]);
-    }
+  const float *b = liquid->B + 2 * (copy * M + m), *w = liquid->w + 2 * (copy * M + m);
+  EbbC64 below = ebb_c64_make(1.0 - 0.5 * dt * (double)w[0], -0.5 * dt * (double)w[1]);
+  EbbC64 bbar = ebb_c64_div(ebb_c64_make(dt * (double)b[0], dt * (double)b[1]), below);
+  sum->s += 2.0 * bbar.re;
+  for (int a = 0; a < 2 && a < liquid->channels; a++) {
+    const float *c = liquid->C + 2 * ((a * liquid->H + h) * M + m);
+    sum->c[a] += 2.0 * (bbar.re * (double)c[0] - bbar.im * (double)c[1]);
   }
-  return out;
+}
+
+/* The power of s at stream i + 1 from that at stream i (1 at i = 0): s^(2^i - 1) in POLYB, s^i in KB. */
+EBB_INLINE double ebb_s4_next_power(EbbS4LiquidKind kind, double s, double power) {
+  return kind == EBB_S4_KB ? power * s : power * power * s;
+}
+
+/* The q-subsets as CUDA kernels read them, inputs counted from 0 .. span - 1: the members of subset t as
+   member[j L + t], j < q; and all places where input i is a member, e = start[i] .. start[i+1] - 1: in subset
+   use[e], beside other[j q L + e], j < q - 1. */
+typedef struct EbbS4Subsets {
+  const int32_t *start, *use;
+  const uint16_t *member, *other;
+} EbbS4Subsets;
+EBB_INLINE int64_t ebb_s4_subsets_bytes(int64_t L, int64_t span, int64_t q) {
+  return 4 * (span + 1 + q * L) + (2 * (q * L + (q - 1) * q * L) + 3) / 4 * 4;
+}
+EBB_INLINE EbbS4Subsets ebb_s4_subsets(const char *table, int64_t L, int64_t span, int64_t q) {
+  EbbS4Subsets subsets;
+  subsets.start = (const int32_t *)(const void *)table;
+  subsets.use = subsets.start + span + 1;
+  subsets.member = (const uint16_t *)(const void *)(subsets.use + q * L);
+  subsets.other = subsets.member + q * L;
+  return subsets;
+}
+
+/* Rows (B, H, L) of scratch that CUDA kernels need for streams by shifts: two in turn, or, for a backward
+   pass, v_1 .. v_{p-2} and two for gradients. */
+EBB_INLINE int64_t ebb_s4_shift_rows(const EbbS4Liquid *liquid, bool backward) {
+  return backward ? liquid->degree : 2;
 }
 
 /* The smallest m in 2 .. L-1 with binomial(m, q) >= L; 0 where there is none, which is where L < q + 3. */

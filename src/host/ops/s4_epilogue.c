@@ -24,7 +24,9 @@ EbbStatus ebb_s4_epilogue_setup(EbbSetup *setup, const EbbS4EpilogueConfig *conf
     EBB_TRY(ebb_setup_param(setup, &spec, &epilogue->D, &epilogue->dD));
   }
   if (ebb_setup_training(setup) && config->activation != EBB_S4_IDENTITY)
-    EBB_TRY(ebb_setup_saved(setup, sizeof(float) * (size_t)ebb_shape_size(&output), (void *)&epilogue->pre));
+    EBB_TRY(ebb_setup_saved(setup,
+                            ebb_dtype_size(ebb_setup_activations(setup)) * (size_t)ebb_shape_size(&output),
+                            (void *)&epilogue->pre));
   return EBB_OK;
 }
 

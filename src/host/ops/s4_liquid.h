@@ -7,8 +7,7 @@
 /* Weights of the streams: out[t] += sum_i flipped[i] phi(v_i)[L-1-t] + straight[i] phi(v_i)[t], i from 1. */
 typedef struct EbbS4Mix {
   const EbbS4Liquid *liquid;
-  double s, flipped, straight; /* flipped[i] = flipped * power_i, straight[i] = straight * power_i */
-  bool doubling;               /* power_i = s^(2^i - 1), or s^i */
+  double s, flipped, straight; /* flipped[i] = flipped power_i, straight[i] = straight power_i */
 } EbbS4Mix;
 
 /* Scratch floats a thread needs: the streams, and what KB keeps of a channel. */

@@ -66,7 +66,7 @@ static void shift_back(int64_t L, const float *restrict x, const float *restrict
 }
 
 static double next_power(const EbbS4Mix *mix, double power) {
-  return mix->doubling ? power * power * mix->s : power * mix->s;
+  return ebb_s4_next_power(mix->liquid->kind, mix->s, power);
 }
 
 /* The stream after `previous` (v_{i-1}; u for i = 1) as one row of work. */
@@ -85,7 +85,7 @@ void ebb_s4_mix(const EbbS4Mix *mix, const float *restrict u, float *restrict ou
   double power = 1.0;
   for (int64_t i = 1; i < liquid->degree; i++) {
     float *v = work + (i % 2) * row;
-    power = i == 1 ? mix->s : next_power(mix, power);
+    power = next_power(mix, power);
     const float flipped = (float)(mix->flipped * power), straight = (float)(mix->straight * power);
     stream(liquid, i, u, previous, v);
     if (contract == EBB_S4_NO_CONTRACT)
@@ -117,7 +117,7 @@ static void combinations_back(const EbbS4Mix *mix, const float *restrict u, cons
   float *v = work, *gv = work + ebb_row_floats(liquid->L);
   double power = 1.0;
   for (int64_t i = 1; i < liquid->degree; i++) {
-    power = i == 1 ? mix->s : next_power(mix, power);
+    power = next_power(mix, power);
     if (liquid->contract != EBB_S4_NO_CONTRACT) combine(liquid, i + 1, u, v);
     stream_grad(mix, power, g, v, gv);
     combine_back(liquid, i + 1, u, gv, du);
@@ -126,8 +126,8 @@ static void combinations_back(const EbbS4Mix *mix, const float *restrict u, cons
 
 /* Every power up to the last stream's, recomputed because they are used from the last to the first. */
 static double power_of(const EbbS4Mix *mix, int64_t i) {
-  double power = mix->s;
-  for (int64_t j = 1; j < i; j++) power = next_power(mix, power);
+  double power = 1.0;
+  for (int64_t j = 0; j < i; j++) power = next_power(mix, power);
   return power;
 }
 
@@ -157,11 +157,11 @@ void ebb_s4_mix_back(const EbbS4Mix *mix, const float *restrict u, const float *
 }
 
 EbbS4Mix ebb_s4_mix_of(const EbbS4Liquid *liquid, int64_t h) {
-  const EbbS4Constants constants = ebb_s4_constants(liquid, h);
+  EbbS4Constants constants = {0, {0, 0}};
   const bool kb = liquid->kind == EBB_S4_KB;
+  for (int64_t m = 0; m < liquid->M; m++) ebb_s4_add_mode(liquid, h, m, &constants);
   return (EbbS4Mix){.liquid = liquid,
                     .s = constants.s,
                     .flipped = kb ? 1.0 : constants.c[0],
-                    .straight = kb ? 0.0 : constants.c[1],
-                    .doubling = !kb};
+                    .straight = kb ? 0.0 : constants.c[1]};
 }
