@@ -90,7 +90,7 @@ template <int R> __device__ __forceinline__ void fft_small(EbbC32 *x) {
 
 /* x[4a + b] *= g_a u_b for the factors of one column of a pass (host/fft_row.c); FIRST false: g_0 = 1. */
 template <int R, int COLUMNS, bool FIRST>
-__device__ __forceinline__ void fft_twiddle(EbbC32 *x, const float2 *__restrict__ table, int column) {
+__device__ __forceinline__ void fft_twiddle(EbbC32 *x, const float2 *table, int column) {
   EbbC32 u[4];
 #pragma unroll
   for (int b = 1; b < 4; b++) u[b] = fft_get(table, (R / 4 + b - 1) * COLUMNS + column);
@@ -144,6 +144,19 @@ public:
     for (int k = 0; k < POINTS; k++) z[k] = swapped(ebb_c32_mul(z[k], constant(k)));
   }
 
+  /* Between all threads of a row: the block's other rows are in step, so rows of a warp need no more than
+     that warp. */
+  static __device__ __forceinline__ void sync() {
+    if (THREADS <= 32)
+      __syncwarp();
+    else
+      __syncthreads();
+  }
+
+  /* After an inverse and until the next call: shared memory of this thread alone, one place for each point.
+   */
+  __device__ __forceinline__ float2 &own(int k) const { return shared_[k * STRIDE + t_]; }
+
 private:
   static constexpr int BLOCKS = POINTS / SECOND;       /* transforms of pass 2 that a thread makes */
   static constexpr int LAST = SECOND / THIRD;          /* transforms of pass 3 for each of them */
@@ -153,21 +166,13 @@ private:
   static __device__ __forceinline__ EbbC32 constant(int k) { return fft_root(32 / POINTS * k); }
   static __device__ __forceinline__ EbbC32 swapped(EbbC32 z) { return ebb_c32_make(z.im, z.re); }
 
-  /* The block's other rows are in step, so rows of a warp need no more than that warp. */
-  static __device__ __forceinline__ void sync_row() {
-    if (THREADS <= 32)
-      __syncwarp();
-    else
-      __syncthreads();
-  }
-
   __device__ __forceinline__ void forward_passes(EbbC32 (&z)[POINTS]) const {
     fft_small<POINTS>(z);
     fft_twiddle<POINTS, THREADS, true>(z, first_, t_);
-    sync_row();
+    sync();
 #pragma unroll
-    for (int q = 0; q < POINTS; q++) fft_put(shared_, q * STRIDE + t_, z[q]);
-    sync_row();
+    for (int q = 0; q < POINTS; q++) fft_put(&own(q), 0, z[q]);
+    sync();
 #pragma unroll
     for (int i = 0; i < BLOCKS; i++)
 #pragma unroll
@@ -200,9 +205,9 @@ private:
     for (int i = 0; i < BLOCKS; i++)
 #pragma unroll
       for (int k = 0; k < SECOND; k++) fft_put(group_, i * FAR + k * THIRD + t_ % THIRD, z[i * SECOND + k]);
-    sync_row();
+    sync();
 #pragma unroll
-    for (int q = 0; q < POINTS; q++) z[q] = fft_get(shared_, q * STRIDE + t_);
+    for (int q = 0; q < POINTS; q++) z[q] = fft_get(&own(q), 0);
     fft_twiddle<POINTS, THREADS, true>(z, first_, t_);
     fft_small<POINTS>(z);
   }

@@ -18,8 +18,28 @@ typedef struct EbbS4ConvConfig {
   EbbS4LiquidConfig liquid;
 } EbbS4ConvConfig;
 
+/* What the CUDA kernels use beside the args. Transforms have n points as src/kernels/fft.cuh has them; n
+   longer than a block takes is cuFFT's. Scratch unless it says otherwise. */
+typedef struct EbbS4ConvCuda {
+  bool block;      /* one block transforms a row; false: cuFFT */
+  int64_t groups;  /* backward: runs of rows that have sums of their own */
+  EbbC32 *spectra; /* (H, n) of the kernels and D, divided by n; cuFFT: (chunk, n) */
+  float *weights;  /* (H, degree - 1, 2) of the liquid streams: flipped and straight */
+  EbbC32 *sums;    /* (groups, H, n) spectra of dk; cuFFT: (chunk, n) */
+  double *sums_D;  /* (groups, H) */
+  EbbC32 *held;    /* (holders, n) spectra of u where registers lack, or NULL */
+  int64_t holders;
+  float *x, *extra; /* (B, H, L) for what stands between convolution and activation: forward x, backward its
+                       gradient and what u gets beside the convolution; NULL where one kernel does it all */
+  float *streams;   /* (ebb_s4_shift_rows, B, H, L) streams of the liquid term by shifts */
+  int64_t chunk;    /* cuFFT: channels at a time */
+  EbbC32 *inputs, *grads;                       /* cuFFT: (B, chunk, n) */
+  const struct EbbCudaFft *rows_fft, *taps_fft; /* their plans, and those of (chunk, n) */
+} EbbS4ConvCuda;
+
 /* All pointers are disjoint device memory of the graph. */
 typedef struct EbbS4ConvArgs {
+  EbbDtype storage;       /* of u, y, epilogue.pre and of the gradients of u and y */
   const float *u;         /* (B, H, L), read again by backward */
   float *du;              /* (B, H, L) or NULL */
   const float *k;         /* (C, H, Lk), read again by backward; Lk <= L */
@@ -32,10 +52,11 @@ typedef struct EbbS4ConvArgs {
   EbbS4Liquid liquid;
   int64_t B, H, L, Lk;
   bool bidirectional;
-  int64_t n;             /* transform length >= Lk + L */
+  int64_t n;             /* transform length: at least Lk + L on the CPU, L on CUDA */
   const float *twiddles; /* its table */
-  float *work;           /* (threads, work_floats) scratch, 64-byte aligned rows */
+  float *work;           /* CPU: (threads, work_floats) scratch, 64-byte aligned rows */
   int64_t work_floats;
+  EbbS4ConvCuda cuda;
 } EbbS4ConvArgs;
 
 #ifdef __cplusplus

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "host/cpu.h"
+#include "host/ops/s4_conv_setup.h"
 #include "host/ops/s4_liquid.h"
 #include "host/ops/s4_pairs.h"
 
 static EbbStatus setup_work(EbbSetup *setup, EbbS4ConvArgs *args) {
+  if (ebb_setup_backend(setup) == EBB_CUDA) return ebb_s4_conv_setup_cuda(setup, args);
   EBB_TRY(ebb_s4_pairs_setup(setup, args->Lk + args->L, &args->n, &args->twiddles));
   const int64_t spectra = ebb_setup_training(setup) ? 4 : 2;
   args->work_floats = spectra * ebb_pair_floats(args->n) + 3 * ebb_row_floats(args->L) +
@@ -32,7 +34,8 @@ static EbbStatus check_kernel(EbbSetup *setup, const EbbS4ConvArgs *args, EbbSha
 static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   const EbbS4ConvConfig *config = config_;
   EbbS4ConvArgs *args = args_;
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, (void *)&args->u));
+  args->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, args->storage, 3, true, (void *)&args->u));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &args->du, &args->add_du));
   EBB_TRY(ebb_setup_input(setup, 1, EBB_F32, 3, true, (void *)&args->k));
   EBB_TRY(ebb_setup_input_grad(setup, 1, &args->dk, &args->add_dk));
@@ -41,7 +44,7 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   args->bidirectional = config->bidirectional;
   EBB_TRY(check_kernel(setup, args, kernel));
   EBB_TRY(ebb_s4_lengths_setup(setup, 2, args->B, &args->lengths));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, (void *)&args->y));
+  EBB_TRY(ebb_setup_output(setup, 0, args->storage, shape, false, (void *)&args->y));
   EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dy));
   EBB_TRY(ebb_s4_epilogue_setup(setup, &config->epilogue, shape, &args->epilogue));
   EBB_TRY(ebb_s4_liquid_setup(setup, &config->liquid, args->H, args->L, args->Lk, args->bidirectional,
