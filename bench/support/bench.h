@@ -1,0 +1,48 @@
+// What the benches share: the device of --device, and timing of work on it.
+#ifndef EBB_BENCH_SUPPORT_BENCH_H
+#define EBB_BENCH_SUPPORT_BENCH_H
+
+#include <benchmark/benchmark.h>
+
+#include <functional>
+#include <string>
+
+#include "ebb/device.h"
+#include "ebb/shape.h"
+
+namespace ebb_bench {
+
+// The flags that every bench takes beside Google Benchmark's.
+struct Options {
+  std::string device = "cpu";                     // --device=cpu|cuda|cuda:<index>
+  EbbPrecision precision = EBB_PRECISION_FLOAT32; // --precision=float32|tf32|bf16: of matrix products
+  EbbDtype storage = EBB_F32;                     // --storage=float32|bf16: of tensors between layers
+};
+const Options &options();
+bool on_gpu();
+// Bytes of one stored element.
+double storage_bytes();
+
+// The device of the flags, open from before register_benches until the program ends.
+EbbDevice *device();
+
+// Throws std::runtime_error with ebb's sentence where status is not EBB_OK.
+void must(EbbStatus status);
+
+// Defined by each bench: calls `add` for its cases. Runs when the flags are known.
+void register_benches();
+
+// A case that reports wall time on the CPU and the GPU's own time on a GPU. What `run` throws becomes the
+// case's error.
+benchmark::internal::Benchmark *add(const std::string &name, std::function<void(benchmark::State &)> run);
+
+// Work that is done again and again.
+struct Repeated {
+  std::function<void()> work; // on a GPU recorded once and replayed
+  std::function<void()> feed; // may be empty; the host's part, before each work
+};
+void time_repeated(benchmark::State &state, const Repeated &repeated);
+
+} // namespace ebb_bench
+
+#endif

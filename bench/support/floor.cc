@@ -1,0 +1,103 @@
+#include "support/floor.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "support/bench.h"
+#include "support/gpu.h"
+
+namespace ebb_bench {
+
+namespace {
+
+const double kLongEnough = 0.01; // seconds: larger work would not measure better
+const size_t kLargestCopy = size_t(1) << 30;
+const int64_t kLargestProduct = 8192;
+const int kMostRounds = 1 << 16;
+
+class Memory {
+public:
+  explicit Memory(size_t bytes) { must(ebb_device_alloc(device(), bytes, "measuring the device", &memory_)); }
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+  ~Memory() { ebb_device_free(device(), memory_); }
+  float *floats() const { return static_cast<float *>(memory_); }
+
+private:
+  void *memory_ = nullptr;
+};
+
+double least_seconds(const std::function<void()> &give) {
+  double least = gpu()->seconds(device(), give);
+  for (int i = 0; i < 5; i++) least = std::min(least, gpu()->seconds(device(), give));
+  return least;
+}
+
+// Doubles the size until the work takes long enough.
+double measure_copy() {
+  for (size_t bytes = kLargestCopy / 256;; bytes *= 2) {
+    const Memory from(bytes), to(bytes);
+    gpu()->fill(device(), from.floats(), int64_t(bytes / sizeof(float)));
+    const double seconds =
+        least_seconds([&] { must(ebb_device_copy(device(), to.floats(), from.floats(), bytes)); });
+    if (bytes == kLargestCopy || seconds > kLongEnough) return 2 * double(bytes) / seconds;
+  }
+}
+
+double measure_instructions() {
+  const Memory out(sizeof(float));
+  for (int rounds = 1;; rounds *= 2) {
+    double operations = 0;
+    const double seconds =
+        least_seconds([&] { operations = gpu()->multiply_add(device(), rounds, out.floats()); });
+    if (rounds == kMostRounds || seconds > kLongEnough) return operations / seconds;
+  }
+}
+
+double measure_products() {
+  for (int64_t n = 64;; n *= 2) {
+    const size_t bytes = size_t(n * n) * sizeof(float);
+    const Memory a(bytes), b(bytes), c(bytes);
+    for (const Memory *operand : {&a, &b}) gpu()->fill(device(), operand->floats(), n * n);
+    const double seconds =
+        least_seconds([&] { gpu()->multiply(device(), a.floats(), b.floats(), c.floats(), n); });
+    if (n == kLargestProduct || seconds > kLongEnough) return 2 * double(n) * double(n) * double(n) / seconds;
+  }
+}
+
+void report_floor(benchmark::State &state, const Work &work) {
+  const Rates &r = rates();
+  const double memory = work.bytes / r.copy;
+  const double floor =
+      std::max({memory, work.instructions / r.instructions, work.product_flops / r.products});
+  const auto per_run = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
+  state.counters["floor_us"] = floor * 1e6;
+  // Inverted rates: seconds a run over the constant.
+  if (floor > 0) state.counters["x_floor"] = benchmark::Counter(floor, per_run);
+  if (memory > 0) state.counters["x_bytes"] = benchmark::Counter(memory, per_run);
+  if (work.bytes < double(gpu()->cache_bytes(device()))) state.SetLabel("data fits into the cache");
+}
+
+} // namespace
+
+const Rates &rates() {
+  static const Rates measured = [] {
+    const Rates r = {measure_copy(), measure_instructions(), measure_products()};
+    benchmark::AddCustomContext("copy_TB/s", std::to_string(r.copy * 1e-12));
+    benchmark::AddCustomContext("float32_Tops", std::to_string(r.instructions * 1e-12));
+    benchmark::AddCustomContext("products_TFLOP/s", std::to_string(r.products * 1e-12));
+    return r;
+  }();
+  return measured;
+}
+
+void report(benchmark::State &state, const Work &work) {
+  using benchmark::Counter;
+  const double flops = work.flops + work.product_flops;
+  if (work.bytes > 0) state.counters["GB/s"] = Counter(work.bytes * 1e-9, Counter::kIsIterationInvariantRate);
+  if (flops > 0) state.counters["GFLOP/s"] = Counter(flops * 1e-9, Counter::kIsIterationInvariantRate);
+  if (on_gpu()) report_floor(state, work);
+}
+
+} // namespace ebb_bench
