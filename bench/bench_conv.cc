@@ -1,6 +1,7 @@
 // Sequence mixing of S4 layers at the shapes of the Long Range Arena:
-// conv/<config>/<liquid>/forward|backward. GB/s counts the tensors that must move once; GFLOP/s counts 5 n
-// log2 n a complex transform of length n, two rows of the batch in one transform, and the scan's operations.
+// conv/<config>/<liquid>/forward|backward. GB/s counts the tensors that must move once; GFLOP/s counts 5 L
+// log2 L a row's transform (L complex points do for a linear convolution of L values), and the scan's
+// operations.
 #include <cmath>
 #include <string>
 
@@ -53,7 +54,7 @@ EbbS4ScanConfig scan_config(const Shape &shape) {
 // Forward reads u and writes y; backward reads u and dy and writes du. Both touch the kernels and their
 // gradients.
 ebb_bench::Work work_of(const Shape &shape, const std::string &liquid, bool backward) {
-  const double elements = double(shape.B) * double(shape.H) * double(shape.L), n = 2.0 * double(shape.L);
+  const double L = double(shape.L), rows = double(shape.B) * double(shape.H), elements = rows * L;
   const double bytes = elements * ebb_bench::storage_bytes() * (backward ? 3 : 2);
   // A state x = (a + b u) x + b u and its share of y: ten operations; backward does them again, the adjoint
   // and three gradients.
@@ -62,9 +63,12 @@ ebb_bench::Work work_of(const Shape &shape, const std::string &liquid, bool back
     return {bytes, instructions, instructions, 0};
   }
   const double kernels = (liquid == "series2" || shape.bidirectional ? 2 : 1) * double(shape.H * shape.L);
+  // u and y, or dy, du and again u; the kernels, and in backward their gradients too. In series2 the kernel
+  // of ones and the products of degree two come on top.
+  const double streams = liquid == "series2" ? 2 : 1;
   const double transforms =
-      double(shape.H) * ((backward ? 3 : 2) * std::ceil(double(shape.B) / 2) + (backward ? 2 : 1));
-  const double flops = transforms * 5 * n * std::log2(n); // most of them additions alone
+      streams * (backward ? 3 * rows + 2 * double(shape.H) : 2 * rows + double(shape.H));
+  const double flops = transforms * 5 * L * std::log2(L); // most of them additions alone
   return {bytes + kernels * 4 * (backward ? 2 : 1), flops, flops, 0};
 }
 

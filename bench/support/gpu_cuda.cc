@@ -1,10 +1,13 @@
 // The services of gpu.h by CUDA.
 #include <cuda_runtime_api.h>
+#include <curand.h>
+
+#include <stdexcept>
+#include <string>
 
 #include "host/device/cuda.h"
 #include "support/bench.h"
 #include "support/gpu.h"
-#include "support/gpu_fill.h"
 #include "support/gpu_units.h"
 
 namespace ebb_bench {
@@ -40,6 +43,26 @@ double seconds(EbbDevice *device, const std::function<void()> &give) {
   return end.since(start);
 }
 
+void check(curandStatus_t status, const char *what) {
+  if (status != CURAND_STATUS_SUCCESS)
+    throw std::runtime_error(std::string(what) + ": cuRAND's status " + std::to_string(int(status)));
+}
+
+// cuRAND makes normal numbers in pairs; the last one of an odd size keeps what is there.
+void fill(EbbDevice *device, float *memory, int64_t size) {
+  curandGenerator_t generator = nullptr;
+  check(curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_PHILOX4_32_10), "making a generator");
+  curandStatus_t status = curandSetStream(generator, ebb_cuda_stream(device));
+  if (status == CURAND_STATUS_SUCCESS) status = curandSetPseudoRandomGeneratorSeed(generator, 1);
+  if (status == CURAND_STATUS_SUCCESS && size > 1)
+    status = curandGenerateNormal(generator, memory, size_t(size - size % 2), 0.0F, 0.1F);
+  const EbbStatus done = ebb_device_sync(device); // the generator's memory is in use until then
+  const curandStatus_t released = curandDestroyGenerator(generator);
+  must(done);
+  check(status, "filling memory with random numbers");
+  check(released, "releasing a generator");
+}
+
 void multiply(EbbDevice *device, const float *a, const float *b, float *c, int64_t n) {
   const EbbCudaGemm gemm = {
       {a, EBB_F32, n, 0, false}, {b, EBB_F32, n, 0, false}, c, EBB_F32, n, 0, n, n, n, 1, 1, 0};
@@ -63,6 +86,6 @@ int64_t cache_bytes(EbbDevice *) {
 } // namespace
 
 extern const Gpu cuda;
-const Gpu cuda = {seconds, gpu_fill, multiply, multiply_add, cache_bytes};
+const Gpu cuda = {seconds, fill, multiply, multiply_add, cache_bytes};
 
 } // namespace ebb_bench
