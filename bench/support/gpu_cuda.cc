@@ -14,14 +14,20 @@ namespace ebb_bench {
 
 namespace {
 
+cudaStream_t stream_of(EbbDevice *device) {
+  cudaStream_t stream = nullptr;
+  must(ebb_cuda_stream(device, &stream));
+  return stream;
+}
+
 class Event {
 public:
   Event() { must(ebb_cuda_check(cudaEventCreate(&event_), "making an event")); }
   Event(const Event &) = delete;
   Event &operator=(const Event &) = delete;
   ~Event() { (void)cudaEventDestroy(event_); }
-  void record(const EbbDevice *device) const {
-    must(ebb_cuda_check(cudaEventRecord(event_, ebb_cuda_stream(device)), "recording an event"));
+  void record(EbbDevice *device) const {
+    must(ebb_cuda_check(cudaEventRecord(event_, stream_of(device)), "recording an event"));
   }
   double since(const Event &start) const {
     float milliseconds = 0;
@@ -52,7 +58,7 @@ void check(curandStatus_t status, const char *what) {
 void fill(EbbDevice *device, float *memory, int64_t size) {
   curandGenerator_t generator = nullptr;
   check(curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_PHILOX4_32_10), "making a generator");
-  curandStatus_t status = curandSetStream(generator, ebb_cuda_stream(device));
+  curandStatus_t status = curandSetStream(generator, stream_of(device));
   if (status == CURAND_STATUS_SUCCESS) status = curandSetPseudoRandomGeneratorSeed(generator, 1);
   if (status == CURAND_STATUS_SUCCESS && size > 1)
     status = curandGenerateNormal(generator, memory, size_t(size - size % 2), 0.0F, 0.1F);
