@@ -6,6 +6,8 @@
 
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "ebb/device.h"
 #include "ebb/shape.h"
@@ -23,8 +25,14 @@ bool on_gpu();
 // Bytes of one stored element.
 double storage_bytes();
 
-// The device of the flags, open from before register_benches until the program ends.
+const char *const kFlags =
+    "ebb's flags: --device=cpu|cuda|cuda:<index> --precision=float32|tf32|bf16 --storage=float32|bf16";
+// Takes these flags out of the arguments and opens the device, `otherwise` without --device.
+void open_device(int *argc, char **argv, const char *otherwise);
+void close_device();
 EbbDevice *device();
+// What was chosen, by name.
+std::vector<std::pair<std::string, std::string>> described();
 
 // Throws std::runtime_error with ebb's sentence where status is not EBB_OK.
 void must(EbbStatus status);

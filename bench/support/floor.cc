@@ -6,6 +6,7 @@
 
 #include "support/bench.h"
 #include "support/gpu.h"
+#include "support/memory.h"
 
 namespace ebb_bench {
 
@@ -16,23 +17,26 @@ const size_t kLargestCopy = size_t(1) << 30;
 const int64_t kLargestProduct = 8192;
 const int kMostRounds = 1 << 16;
 
-class Memory {
-public:
-  explicit Memory(size_t bytes) { must(ebb_device_alloc(device(), bytes, "measuring the device", &memory_)); }
-  Memory(const Memory &) = delete;
-  Memory &operator=(const Memory &) = delete;
-  ~Memory() { ebb_device_free(device(), memory_); }
-  float *floats() const { return static_cast<float *>(memory_); }
-
-private:
-  void *memory_ = nullptr;
-};
-
 double least_seconds(const std::function<void()> &give) {
   double least = gpu()->seconds(device(), give);
   for (int i = 0; i < 5; i++) least = std::min(least, gpu()->seconds(device(), give));
   return least;
 }
+
+void report_floor(benchmark::State &state, const Work &work) {
+  const Rates &r = rates();
+  const double memory = work.bytes / r.copy;
+  const double floor =
+      std::max({memory, work.instructions / r.instructions, work.product_flops / r.products});
+  const auto per_run = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
+  state.counters["floor_us"] = floor * 1e6;
+  // Inverted rates: seconds a run over the constant.
+  if (floor > 0) state.counters["x_floor"] = benchmark::Counter(floor, per_run);
+  if (memory > 0) state.counters["x_bytes"] = benchmark::Counter(memory, per_run);
+  if (work.bytes < double(gpu()->cache_bytes(device()))) state.SetLabel("data fits into the cache");
+}
+
+} // namespace
 
 // Doubles the size until the work takes long enough.
 double measure_copy() {
@@ -65,21 +69,6 @@ double measure_products() {
     if (n == kLargestProduct || seconds > kLongEnough) return 2 * double(n) * double(n) * double(n) / seconds;
   }
 }
-
-void report_floor(benchmark::State &state, const Work &work) {
-  const Rates &r = rates();
-  const double memory = work.bytes / r.copy;
-  const double floor =
-      std::max({memory, work.instructions / r.instructions, work.product_flops / r.products});
-  const auto per_run = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
-  state.counters["floor_us"] = floor * 1e6;
-  // Inverted rates: seconds a run over the constant.
-  if (floor > 0) state.counters["x_floor"] = benchmark::Counter(floor, per_run);
-  if (memory > 0) state.counters["x_bytes"] = benchmark::Counter(memory, per_run);
-  if (work.bytes < double(gpu()->cache_bytes(device()))) state.SetLabel("data fits into the cache");
-}
-
-} // namespace
 
 const Rates &rates() {
   static const Rates measured = [] {

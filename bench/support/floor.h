@@ -12,8 +12,11 @@ struct Rates {
   double instructions; // float32 lane operations a second, a multiply-add counting once
   double products;     // operations a second of matrix products in the device's precision
 };
-// Measured at the first call; on a GPU only.
+// Measured at the first call; on a GPU only, as the functions below.
 const Rates &rates();
+double measure_copy();
+double measure_instructions();
+double measure_products();
 
 // What a run must do at least.
 struct Work {

@@ -1,105 +1,34 @@
 // main of every bench: the flags of bench.h, then Google Benchmark's.
-#include <omp.h>
-
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
 
-#include "ebb/status.h"
 #include "support/bench.h"
-
-namespace ebb_bench {
 
 namespace {
 
-Options chosen;
-EbbDevice *opened = nullptr;
-
-struct Word {
-  const char *text;
-  int value;
-};
-const Word precisions[] = {
-    {"float32", EBB_PRECISION_FLOAT32}, {"tf32", EBB_PRECISION_TF32}, {"bf16", EBB_PRECISION_BF16}};
-const Word storages[] = {{"float32", EBB_F32}, {"bf16", EBB_BF16}};
-
-template <size_t N> int value_of(const Word (&words)[N], const std::string &text) {
-  for (const Word &word : words)
-    if (text == word.text) return word.value;
-  throw std::runtime_error("'" + text + "' is no precision here; use float32, tf32 (products only) or bf16");
-}
-template <size_t N> const char *text_of(const Word (&words)[N], int value) {
-  for (const Word &word : words)
-    if (value == word.value) return word.text;
-  return "";
-}
-
-// Takes a flag of ours; false: it is none.
-bool take(const std::string &argument) {
-  const size_t equals = argument.find('=');
-  if (equals == std::string::npos) return false;
-  const std::string name = argument.substr(0, equals), text = argument.substr(equals + 1);
-  if (name == "--device")
-    chosen.device = text;
-  else if (name == "--precision")
-    chosen.precision = EbbPrecision(value_of(precisions, text));
-  else if (name == "--storage")
-    chosen.storage = EbbDtype(value_of(storages, text));
-  else
-    return false;
-  return true;
-}
-
-// Takes our flags out of the arguments.
-void take_flags(int *argc, char **argv) {
-  int kept = 1;
-  for (int i = 1; i < *argc; i++) {
-    if (!std::strcmp(argv[i], "--help"))
-      std::puts(
-          "ebb: [--device=cpu|cuda|cuda:<index>] [--precision=float32|tf32|bf16] [--storage=float32|bf16]");
-    if (!take(argv[i])) argv[kept++] = argv[i];
-  }
-  *argc = kept;
-  argv[kept] = nullptr;
-}
-
-void open() {
-  must(ebb_device_open(chosen.device.c_str(), omp_get_max_threads(), &opened));
-  if (chosen.storage == EBB_BF16 && !on_gpu())
-    throw std::runtime_error("--storage=bf16 is for GPUs: add --device=cuda");
-  ebb_device_set_precision(opened, chosen.precision);
-  benchmark::AddCustomContext("device", ebb_device_description(opened));
-  benchmark::AddCustomContext("precision", text_of(precisions, chosen.precision));
-  benchmark::AddCustomContext("storage", text_of(storages, chosen.storage));
+void run(int argc, char **argv) {
+  for (int i = 1; i < argc; i++)
+    if (!std::strcmp(argv[i], "--help")) std::puts(ebb_bench::kFlags);
+  ebb_bench::open_device(&argc, argv, "cpu");
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) throw std::runtime_error(ebb_bench::kFlags);
+  for (const auto &[name, value] : ebb_bench::described()) benchmark::AddCustomContext(name, value);
+  ebb_bench::register_benches();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  ebb_bench::close_device();
 }
 
 } // namespace
 
-const Options &options() { return chosen; }
-EbbDevice *device() { return opened; }
-bool on_gpu() { return ebb_device_backend(opened) == EBB_CUDA; }
-double storage_bytes() { return double(ebb_dtype_size(chosen.storage)); }
-
-void must(EbbStatus status) {
-  if (status != EBB_OK) throw std::runtime_error(ebb_error());
-}
-
-} // namespace ebb_bench
-
 int main(int argc, char **argv) {
   try {
-    ebb_bench::take_flags(&argc, argv);
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-    ebb_bench::open();
-    ebb_bench::register_benches();
-    benchmark::RunSpecifiedBenchmarks();
+    run(argc, argv);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
     return 1;
   }
-  benchmark::Shutdown();
-  ebb_device_close(ebb_bench::device());
   return 0;
 }
