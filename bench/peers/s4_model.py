@@ -338,17 +338,31 @@ class Block(nn.Module):
         return self.norm(x + self.dropout(self.layer(x, mask)))
 
 
-class Model(nn.Module):
-    """Encoder, blocks, final norm when prenorm, pooling or last step, linear decoder."""
+class PairHead(nn.Sequential):
+    """The published retrieval decoder over the pooled features of 2 B documents."""
 
-    def __init__(self, encoder, layers, classes, norm="batch", prenorm=True, decode="pool", dropout=0.0):
+    def __init__(self, channels, classes):
+        super().__init__(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, classes))
+
+    def forward(self, x):
+        first, second = x.chunk(2)
+        return super().forward(torch.cat([first, second, first - second, first * second], -1))
+
+
+class Model(nn.Module):
+    """Encoder, blocks, final norm when prenorm, pooling or last step, linear decoder; pairs: batch rows r and
+    B + r are the documents of pair r."""
+
+    def __init__(
+        self, encoder, layers, classes, norm="batch", prenorm=True, decode="pool", dropout=0.0, pairs=False
+    ):
         super().__init__()
         channels = layers[0].kernel.channels
         self.encoder = encoder
         self.layers = nn.ModuleList(Block(layer, norm, prenorm, dropout) for layer in layers)
         self.norm = NORMS[norm](channels) if prenorm else nn.Identity()
         self.decode = decode
-        self.decoder = nn.Linear(channels, classes)
+        self.decoder = PairHead(channels, classes) if pairs else nn.Linear(channels, classes)
 
     def forward(self, x, lengths=None):
         x = self.encoder(x).transpose(1, 2).contiguous()
@@ -364,7 +378,7 @@ class Model(nn.Module):
             x = x.mean(-1) if lengths is None else (x * mask).sum(-1) / lengths[:, None]
         return self.decoder(x)
 
-    def optimizer(self, lr, weight_decay, lr_dt=None, lr_a=None, lr_b=None):
+    def optimizer(self, lr, weight_decay, lr_dt=None, lr_a=None, lr_b=None, capturable=False):
         """AdamW with the system's parameters in groups of their own, without decay."""
         groups = {"": [], "log_dt": [], "B": [], "A": []}
         for name, parameter in self.named_parameters():
@@ -381,4 +395,5 @@ class Model(nn.Module):
             ],
             lr=lr,
             fused=True,
+            capturable=capturable,
         )

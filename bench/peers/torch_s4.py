@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Times Liquid-S4 in plain PyTorch and, with --ebb, in ebb beside it, on the same shapes and threads.
+"""Times Liquid-S4 in plain PyTorch and, with --ebb, in ebb beside it, on the same shapes and threads or GPU.
 
 The PyTorch side is written from the mathematics (s4_model.py) without compiled extensions. The scan has no
-parallel form in plain PyTorch: it is a Python loop over time.
+parallel form in plain PyTorch: it is a Python loop over time. On a GPU a training step runs eagerly, as a captured
+CUDA graph and compiled (--forms); the fastest of them is what ebb is compared with.
 """
 
 import argparse
@@ -41,7 +42,8 @@ class Shape:
     dropout: float = 0.0
     decode: str = "pool"
     lengths: bool = False
-    mix_batch: int = 1 << 30  # of the mixing part alone, at most
+    pairs: bool = False  # of documents: 2 batch rows
+    mix_batch: int = 1 << 30  # of the mixing part alone on the CPU, at most
     lr: float = 0.002
     lr_system: float = 0.0009
     weight_decay: float = 0.03
@@ -50,8 +52,10 @@ class Shape:
 SHAPES = {
     "listops": Shape(12, 128, 7, 2048, 9, 10, 18, (0.002, 0.2), dropout=0.01, lengths=True),
     "imdb": Shape(8, 128, 7, 4096, 4, 2, 135, (0.002, 0.2), dropout=0.1, lengths=True),
+    "aan": Shape(16, 256, 64, 4000, 6, 2, 98, (0.001, 0.1), dropout=0.2, lengths=True, pairs=True),
     "cifar": Shape(50, 512, 512, 1024, 6, 10, 0, (0.002, 0.2), "layer", False, True, 0.1, mix_batch=10),
     "pathfinder": Shape(4, 256, 64, 1024, 6, 2, 0, (0.001, 0.1), decode="last"),
+    "pathx": Shape(8, 320, 64, 16384, 6, 2, 0, (0.0001, 0.1)),
     "small": Shape(32, 64, 16, 256, 3, 10, 18, (0.001, 0.1), lengths=True),
 }
 
@@ -94,22 +98,54 @@ def build_model(shape, options):
     encoder = (
         nn.Embedding(shape.vocabulary, shape.channels) if shape.vocabulary else nn.Linear(1, shape.channels)
     )
-    return Model(encoder, layers, shape.classes, shape.norm, shape.prenorm, shape.decode, shape.dropout)
+    return Model(
+        encoder, layers, shape.classes, shape.norm, shape.prenorm, shape.decode, shape.dropout, shape.pairs
+    )
+
+
+class Clock:
+    """Milliseconds of a piece of work: wall time on the CPU, between two events on a GPU."""
+
+    def __init__(self, device):
+        self.events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if device == "cuda" else None
+
+    def start(self):
+        if self.events:
+            torch.cuda.synchronize()
+            self.events[0].record()
+        self.began = time.perf_counter()
+
+    def stop(self):
+        if not self.events:
+            return (time.perf_counter() - self.began) * 1e3
+        self.events[1].record()
+        self.events[1].synchronize()
+        return self.events[0].elapsed_time(self.events[1])
 
 
 def median_ms(run, options, setup=lambda: None):
     """Median time of run(setup()) in milliseconds; setup is not timed."""
-    times = []
-    for i in range(options.warmup + options.repeat):
+    times, clock = [], Clock(options.device)
+    for _ in range(options.warmup + options.repeat):
         argument = setup()
-        if options.device == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
+        clock.start()
         run(argument)
-        if options.device == "cuda":
-            torch.cuda.synchronize()
-        times.append((time.perf_counter() - start) * 1e3)
+        times.append(clock.stop())
     return statistics.median(times[options.warmup :])
+
+
+def captured(step):
+    """The step as a CUDA graph, after the runs that PyTorch asks for on a side stream."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
 
 
 def forward_and_backward(forward, options):
@@ -124,7 +160,8 @@ def forward_and_backward(forward, options):
 def time_layer(shape, options):
     """One layer's kernel, and its mixing of the sequence: convolution, D skip, liquid term, GELU, dropout."""
     layer = build_layer(replace(shape, dropout=0.1), options).to(options.device)
-    batch = options.batch or min(shape.batch, shape.mix_batch)
+    rows = shape.batch * (2 if shape.pairs else 1)
+    batch = options.batch or (rows if options.device == "cuda" else min(rows, shape.mix_batch))
     u = torch.randn(batch, shape.channels, shape.length, device=options.device, requires_grad=True)
     parts, k = {}, None
     if options.liquid != "scan":
@@ -140,25 +177,44 @@ def time_layer(shape, options):
     }
 
 
-def time_step(shape, options):
-    """Forward, loss, backward and AdamW of the whole model."""
+def training_step(shape, options, form):
+    """Forward, loss, backward and AdamW of the whole model as a function without arguments."""
     model = build_model(shape, options).to(options.device)
-    adamw = model.optimizer(shape.lr, shape.weight_decay, None, shape.lr_system, shape.lr_system)
-    size = (shape.batch, shape.length)
+    adamw = model.optimizer(
+        shape.lr, shape.weight_decay, None, shape.lr_system, shape.lr_system, capturable=form == "graph"
+    )
+    size = (shape.batch * (2 if shape.pairs else 1), shape.length)
     x = torch.randint(shape.vocabulary, size) if shape.vocabulary else torch.randn(*size, 1)
     x, target = x.to(options.device), torch.randint(shape.classes, (shape.batch,), device=options.device)
-    lengths = torch.full((shape.batch,), shape.length, device=options.device) if shape.lengths else None
+    lengths = torch.full(size[:1], shape.length, device=options.device) if shape.lengths else None
+    forward = torch.compile(model) if form == "compile" else model
 
-    def step(_):
+    def step():
         adamw.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x, lengths), target).backward()
+        F.cross_entropy(forward(x, lengths), target).backward()
         adamw.step()
 
-    return {
-        f"train_step/{config_label(options, 'batch', 'layers')}/{liquid_label(options)}": median_ms(
-            step, options
-        )
-    }
+    return captured(step) if form == "graph" else step
+
+
+def time_step(shape, options):
+    """Times of a training step in each form; one that does not work in this PyTorch is left out and said."""
+    name = f"train_step/{config_label(options, 'batch', 'layers')}/{liquid_label(options)}"
+    times = {}
+    for form in options.forms:
+        try:
+            step = training_step(shape, options, form)
+            times[form] = median_ms(lambda _: step(), options)
+        except Exception as error:  # whatever a compiler or a capture dies of
+            if len(options.forms) == 1:
+                raise
+            print(f"{name}: {form} fails: {str(error).splitlines()[0][:200]}", file=sys.stderr)
+        if options.device == "cuda":
+            step = None
+            torch.cuda.empty_cache()
+    if not times:
+        raise RuntimeError(f"{name}: no form works")
+    return {name: min(times.values())}, {name: times}
 
 
 def ebb_times(names, options):
@@ -175,6 +231,8 @@ def ebb_times(names, options):
         pattern = "^(" + "|".join(names) + ")(/|$)"
         command = [binary, "--benchmark_format=json", f"--benchmark_filter={pattern}"]
         command.append(f"--benchmark_repetitions={options.repeat}")
+        if options.device == "cuda":
+            command += ["--device=cuda", f"--precision={options.precision}", "--benchmark_min_time=0.1"]
         try:
             result = subprocess.run(
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -234,12 +292,13 @@ def describe(shape, options, load):
             options.liquid if options.liquid == "null" else f"{options.liquid}, degree {options.degree}"
         ),
         "cauchy": options.cauchy,
+        "precision": options.precision if options.device == "cuda" else None,
         "repeats": options.repeat,
         "load": load,
     }
 
 
-def print_table(about, torch_ms, ebb_ms):
+def print_table(about, torch_ms, ebb_ms, forms):
     print(
         ", ".join(
             f"{key} {value}"
@@ -255,10 +314,12 @@ def print_table(about, torch_ms, ebb_ms):
     if about["liquid"].startswith("scan"):
         print("torch's scan is a Python loop over time")
     print(f"{'part':36} {'ebb ms':>10} {'torch ms':>10} {'torch/ebb':>10}")
+    several = {name: times for name, times in forms.items() if len(times) > 1}
     for name, ms in torch_ms.items():
         own = ebb_ms.get(name)
         left, ratio = (f"{own:.3f}", f"{ms / own:.2f}") if own else ("-", "-")
-        print(f"{name:36} {left:>10} {ms:>10.3f} {ratio:>10}")
+        detail = ", ".join(f"{form} {each:.3f}" for form, each in several.get(name, {}).items())
+        print(f"{name:36} {left:>10} {ms:>10.3f} {ratio:>10}  {detail}".rstrip())
 
 
 def parse_arguments():
@@ -281,6 +342,18 @@ def parse_arguments():
     parser.add_argument("--repeat", type=int, default=5, help="timed runs; their median counts (default 5)")
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "tf32"),
+        default="float32",
+        help="of matrix products on a GPU, in both systems (default float32)",
+    )
+    parser.add_argument(
+        "--forms",
+        nargs="+",
+        choices=("eager", "graph", "compile"),
+        help="of PyTorch's training step (default: eager, and graph on a GPU)",
+    )
     parser.add_argument("--parts", choices=("all", "layer", "step"), default="all")
     parser.add_argument(
         "--ebb", nargs="+", metavar="BINARY", help="ebb's bench binaries; prints both systems and the ratio"
@@ -307,6 +380,10 @@ def main():
         parser.error("--degree must be at least 2")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: PyTorch finds no CUDA device")
+    options.forms = options.forms or (["eager", "graph"] if options.device == "cuda" else ["eager"])
+    if "graph" in options.forms and options.device == "cpu":
+        parser.error("--forms graph: the CPU has no CUDA graphs")
+    torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
     shape = SHAPES[options.config]
     shape = replace(shape, batch=options.batch or shape.batch, layers=options.layers or shape.layers)
     if options.liquid in ("series", "scan") and shape.bidirectional:
@@ -314,17 +391,18 @@ def main():
     load = os.getloadavg()[0]
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    torch_ms = {}
+    torch_ms, forms = {}, {}
     if options.parts != "step":
         torch_ms |= time_layer(shape, options)
     if options.parts != "layer":
-        torch_ms |= time_step(shape, options)
+        steps, forms = time_step(shape, options)
+        torch_ms |= steps
     ebb_ms = ebb_times(list(torch_ms), options) if options.ebb else {}
     about = describe(shape, options, load)
     if options.json:
-        print(json.dumps(about | {"torch_ms": torch_ms, "ebb_ms": ebb_ms}, indent=1))
+        print(json.dumps(about | {"torch_ms": torch_ms, "ebb_ms": ebb_ms, "forms_ms": forms}, indent=1))
     else:
-        print_table(about, torch_ms, ebb_ms)
+        print_table(about, torch_ms, ebb_ms, forms)
     return 0
 
 
