@@ -7,6 +7,7 @@
 #ifndef EBB_OPS_S4_SERIES_H
 #define EBB_OPS_S4_SERIES_H
 
+#include "ebb/complex.h"
 #include "ebb/ops/s4_epilogue.h"
 
 #ifdef __cplusplus
@@ -18,8 +19,15 @@ typedef struct EbbS4SeriesConfig {
   EbbS4EpilogueConfig epilogue;
 } EbbS4SeriesConfig;
 
-/* All pointers are disjoint device memory of the graph. */
+/* How a GPU shares the work: a block takes `slots` rows of one channel at a time, and goes through one of the
+   channel's `groups` of rows. `blocks` work at once. */
+typedef struct EbbS4SeriesLayout {
+  int64_t slots, groups, blocks;
+} EbbS4SeriesLayout;
+
+/* All pointers are disjoint device memory of the graph. `storage` is the type of u, y and their gradients. */
 typedef struct EbbS4SeriesArgs {
+  EbbDtype storage;
   const float *u;               /* (B, H, L), read again by backward */
   float *du;                    /* (B, H, L) or NULL */
   const float *k, *ke;          /* (1, H, Lk), (H, Lk), read again by backward; Lk <= L */
@@ -30,10 +38,17 @@ typedef struct EbbS4SeriesArgs {
   const float *dy;              /* (B, H, L) */
   EbbS4Epilogue epilogue;
   int64_t B, H, L, Lk, degree;
-  int64_t n;             /* transform length >= Lk + L */
+  int64_t n;             /* transform length: CPU >= Lk + L, GPU >= L */
   const float *twiddles; /* its table */
-  float *work;           /* (threads, work_floats) scratch */
+  float *work;           /* CPU: (threads, work_floats) scratch */
   int64_t work_floats;
+  /* GPU, scratch: */
+  EbbS4SeriesLayout layout;
+  EbbC32 *spectra; /* (2, H, n) of k and ke */
+  EbbC32 *streams; /* (blocks, slots, degree, n): spectra of v_1 .. v_{P-1} and of their sum with v_P */
+  float *states;   /* (blocks, slots, degree - 1, n): s_q */
+  EbbC32 *sums;    /* (2, H, groups, slots, n): of the spectra of dk and dke */
+  double *dD_sums; /* (H, groups) */
 } EbbS4SeriesArgs;
 
 #ifdef __cplusplus

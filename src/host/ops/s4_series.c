@@ -7,6 +7,7 @@
 
 #include "host/cpu.h"
 #include "host/ops/s4_pairs.h"
+#include "host/ops/s4_series_gpu.h"
 
 enum { FORWARD_ROWS = 5, BACKWARD_ROWS = 9, MOST_DEGREE = 64 };
 
@@ -27,12 +28,22 @@ static EbbStatus check(EbbSetup *setup, const EbbS4SeriesArgs *args, EbbShape k,
 }
 
 static EbbStatus setup_inputs(EbbSetup *setup, EbbS4SeriesArgs *args) {
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, 3, true, (void *)&args->u));
+  args->storage = ebb_setup_activations(setup);
+  EBB_TRY(ebb_setup_input(setup, 0, args->storage, 3, true, (void *)&args->u));
   EBB_TRY(ebb_setup_input_grad(setup, 0, &args->du, &args->add_du));
   EBB_TRY(ebb_setup_input(setup, 1, EBB_F32, 3, true, (void *)&args->k));
   EBB_TRY(ebb_setup_input_grad(setup, 1, &args->dk, &args->add_dk));
   EBB_TRY(ebb_setup_input(setup, 2, EBB_F32, 2, true, (void *)&args->ke));
   return ebb_setup_input_grad(setup, 2, &args->dke, &args->add_dke);
+}
+
+static EbbStatus setup_cpu(EbbSetup *setup, EbbS4SeriesArgs *args) {
+  EBB_TRY(ebb_s4_pairs_setup(setup, args->Lk + args->L, &args->n, &args->twiddles));
+  const int64_t rows = ebb_setup_training(setup) ? BACKWARD_ROWS + 2 * (args->degree - 1) : FORWARD_ROWS;
+  args->work_floats = rows * ebb_pair_floats(args->n);
+  return ebb_setup_scratch(setup,
+                           sizeof(float) * (size_t)ebb_setup_threads(setup) * (size_t)args->work_floats,
+                           (void *)&args->work);
 }
 
 static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
@@ -44,15 +55,10 @@ static EbbStatus setup(EbbSetup *setup, const void *config_, void *args_) {
   args->degree = config->degree;
   EBB_TRY(check(setup, args, k, ebb_setup_shape(setup, 2)));
   EBB_TRY(ebb_s4_lengths_setup(setup, 3, args->B, &args->lengths));
-  EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, (void *)&args->y));
+  EBB_TRY(ebb_setup_output(setup, 0, args->storage, shape, false, (void *)&args->y));
   EBB_TRY(ebb_setup_output_grad(setup, 0, &args->dy));
   EBB_TRY(ebb_s4_epilogue_setup(setup, &config->epilogue, shape, &args->epilogue));
-  EBB_TRY(ebb_s4_pairs_setup(setup, args->Lk + args->L, &args->n, &args->twiddles));
-  const int64_t rows = ebb_setup_training(setup) ? BACKWARD_ROWS + 2 * (args->degree - 1) : FORWARD_ROWS;
-  args->work_floats = rows * ebb_pair_floats(args->n);
-  return ebb_setup_scratch(setup,
-                           sizeof(float) * (size_t)ebb_setup_threads(setup) * (size_t)args->work_floats,
-                           (void *)&args->work);
+  return ebb_setup_backend(setup) == EBB_CUDA ? ebb_s4_series_setup_gpu(setup, args) : setup_cpu(setup, args);
 }
 
 /* What a thread has at hand for the channel it works on: rows of ebb_pair_floats each. */
