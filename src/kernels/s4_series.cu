@@ -32,7 +32,7 @@ template <int N> __global__ void EBB_SERIES_BOUNDS(N) s4_series_spectra(const Eb
     x[k] = row.here && lag >= 0 && lag < a.Lk ? taps[lag] * (1.0f / N) : 0.0f;
   }
   place.fft(a, shared).forward(x, z);
-  float2 *to = reinterpret_cast<float2 *>(a.spectra) + (row.which * a.H + row.h) * N;
+  float2 *to = reinterpret_cast<float2 *>(a.cuda.spectra) + (row.which * a.H + row.h) * N;
 #pragma unroll
   for (int k = 0; k < POINTS; k++)
     if (row.here) fft_put(to, RowFft<N>::spot(place.t, k), z[k]);
@@ -57,8 +57,8 @@ template <int N> __global__ void EBB_SERIES_BOUNDS(N) s4_series_gradients(const 
   constexpr int POINTS = RowFft<N>::POINTS;
   const SeriesPlace<N> place;
   const KernelRow row = kernel_row<N>(a, place.slot);
-  const int64_t parts = a.layout.groups * a.layout.slots;
-  const float2 *sums = reinterpret_cast<const float2 *>(a.sums) + (row.which * a.H + row.h) * parts * N;
+  const int64_t parts = a.cuda.layout.groups * a.cuda.layout.slots;
+  const float2 *sums = reinterpret_cast<const float2 *>(a.cuda.sums) + (row.which * a.H + row.h) * parts * N;
   EbbC32 z[POINTS] = {};
   float x[POINTS];
   for (int64_t part = 0; part < parts && row.here; part++)
@@ -69,7 +69,8 @@ template <int N> __global__ void EBB_SERIES_BOUNDS(N) s4_series_gradients(const 
   store_taps<N>(a, row, place.t, x);
   if (!a.epilogue.dD || !row.here || row.which || place.t) return;
   double dD = 0;
-  for (int64_t group = 0; group < a.layout.groups; group++) dD += a.dD_sums[row.h * a.layout.groups + group];
+  for (int64_t group = 0; group < a.cuda.layout.groups; group++)
+    dD += a.cuda.dD_sums[row.h * a.cuda.layout.groups + group];
   a.epilogue.dD[row.h] += (float)dD;
 }
 
@@ -90,12 +91,14 @@ const SeriesLaunch spectra[] = SERIES_LAUNCHES(launch_spectra),
 
 EbbStatus forward(const void *args_, const EbbRun *run) {
   const EbbS4SeriesArgs &args = *static_cast<const EbbS4SeriesArgs *>(args_);
+  if (args.cuda.channels) return ebb_series_long_forward(args, run);
   EBB_TRY(series_launch_of(spectra, args.n)(args, run));
   return ebb_series_forward_rows(args, run);
 }
 
 EbbStatus backward(const void *args_, const EbbRun *run) {
   const EbbS4SeriesArgs &args = *static_cast<const EbbS4SeriesArgs *>(args_);
+  if (args.cuda.channels) return ebb_series_long_backward(args, run);
   EBB_TRY(series_launch_of(spectra, args.n)(args, run));
   EBB_TRY(ebb_series_backward_rows(args, run));
   return series_launch_of(gradients, args.n)(args, run);

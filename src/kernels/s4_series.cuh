@@ -34,7 +34,7 @@ struct SeriesItem {
   int64_t h, group, begin, end;
 };
 __device__ __forceinline__ SeriesItem series_item(const EbbS4SeriesArgs &a, int64_t index) {
-  const EbbS4SeriesLayout &layout = a.layout;
+  const EbbS4SeriesLayout &layout = a.cuda.layout;
   const int64_t rounds = (a.B + layout.slots - 1) / layout.slots;
   const int64_t rows = (rounds + layout.groups - 1) / layout.groups * layout.slots;
   const int64_t group = index % layout.groups, begin = group * rows;
@@ -58,7 +58,7 @@ template <class S> __device__ __forceinline__ float series_load(const S *x, int6
 }
 
 __device__ __forceinline__ const float2 *series_spectrum(const EbbS4SeriesArgs &a, int which, int64_t h) {
-  return reinterpret_cast<const float2 *>(a.spectra) + (which * a.H + h) * a.n;
+  return reinterpret_cast<const float2 *>(a.cuda.spectra) + (which * a.H + h) * a.n;
 }
 
 /* z *= spectrum, or its conjugate. */
@@ -85,5 +85,8 @@ static inline SeriesLaunch series_launch_of(const SeriesLaunch *launches, int64_
 /* The kernels over rows; spectra of k and ke are there, and what backward sums up is not added up yet. */
 EbbStatus ebb_series_forward_rows(const EbbS4SeriesArgs &args, const EbbRun *run);
 EbbStatus ebb_series_backward_rows(const EbbS4SeriesArgs &args, const EbbRun *run);
+/* Everything, for rows that are too long for a block. */
+EbbStatus ebb_series_long_forward(const EbbS4SeriesArgs &args, const EbbRun *run);
+EbbStatus ebb_series_long_backward(const EbbS4SeriesArgs &args, const EbbRun *run);
 
 #endif

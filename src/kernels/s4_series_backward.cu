@@ -168,8 +168,9 @@ __device__ __forceinline__ float row_back(const Back<N> &back, const S4Drop &dro
 template <int N>
 __device__ __forceinline__ float2 *sum_of(const EbbS4SeriesArgs &a, const SeriesItem &item, int which,
                                           int slot) {
-  const int64_t part = ((which * a.H + item.h) * a.layout.groups + item.group) * a.layout.slots + slot;
-  return reinterpret_cast<float2 *>(a.sums) + part * N;
+  const int64_t part =
+      ((which * a.H + item.h) * a.cuda.layout.groups + item.group) * a.cuda.layout.slots + slot;
+  return reinterpret_cast<float2 *>(a.cuda.sums) + part * N;
 }
 
 template <int N>
@@ -181,8 +182,8 @@ __device__ __forceinline__ Back<N> begin_back(const EbbS4SeriesArgs &a, const Se
   Back<N> back = {a,
                   place.fft(a, shared),
                   place.t,
-                  reinterpret_cast<float2 *>(a.streams) + row * a.degree * N,
-                  a.states + row * (a.degree - 1) * N,
+                  reinterpret_cast<float2 *>(a.cuda.streams) + row * a.degree * N,
+                  a.cuda.states + row * (a.degree - 1) * N,
                   {SHARED ? sums : sum_of<N>(a, item, 0, place.slot),
                    SHARED ? sums + N : sum_of<N>(a, item, 1, place.slot)},
                   {series_spectrum(a, 0, item.h), series_spectrum(a, 1, item.h)},
@@ -198,7 +199,7 @@ __device__ __forceinline__ void end_back(const Back<N> &back, const SeriesItem &
                                          const SeriesPlace<N> &place, double dot, float2 *shared) {
   __syncthreads(); /* the last transform has read its part of shared memory */
   dot = block_sum(dot, reinterpret_cast<double *>(shared));
-  if (threadIdx.x == 0) back.a.dD_sums[item.h * back.a.layout.groups + item.group] = dot;
+  if (threadIdx.x == 0) back.a.cuda.dD_sums[item.h * back.a.cuda.layout.groups + item.group] = dot;
   if constexpr (BackRows<N>::SUMS_SHARED)
     for (int which = 0; which < 2; which++) {
       float2 *to = sum_of<N>(back.a, item, which, place.slot);
@@ -210,7 +211,7 @@ template <int N, class S>
 __global__ void EBB_SERIES_BOUNDS(N) s4_series_backward(const EbbS4SeriesArgs a, const S4Drop drop) {
   EBB_SHARED(float2, shared);
   const SeriesPlace<N> place;
-  for (int64_t index = blockIdx.x; index < a.H * a.layout.groups; index += gridDim.x) {
+  for (int64_t index = blockIdx.x; index < a.H * a.cuda.layout.groups; index += gridDim.x) {
     const SeriesItem item = series_item(a, index);
     const Back<N> back = begin_back<N>(a, item, place, shared);
     double dot = 0;
@@ -222,7 +223,7 @@ __global__ void EBB_SERIES_BOUNDS(N) s4_series_backward(const EbbS4SeriesArgs a,
 
 template <int N> EbbStatus launch(const EbbS4SeriesArgs &args, const EbbRun *run) {
   EBB_STORAGE_DISPATCH(args.storage, S, {
-    return EBB_LAUNCH(run, (s4_series_backward<N, S>), dim3((unsigned)args.layout.blocks),
+    return EBB_LAUNCH(run, (s4_series_backward<N, S>), dim3((unsigned)args.cuda.layout.blocks),
                       dim3(SeriesRows<N>::BLOCK), BackRows<N>::BYTES, args, s4_drop_of(run, &args.epilogue));
   });
 }

@@ -66,7 +66,7 @@ __global__ void EBB_SERIES_BOUNDS(N) s4_series_forward(const EbbS4SeriesArgs a, 
 
 template <int N> EbbStatus launch(const EbbS4SeriesArgs &args, const EbbRun *run) {
   EBB_STORAGE_DISPATCH(args.storage, S, {
-    return EBB_LAUNCH(run, (s4_series_forward<N, S>), dim3((unsigned)(args.H * args.layout.groups)),
+    return EBB_LAUNCH(run, (s4_series_forward<N, S>), dim3((unsigned)(args.H * args.cuda.layout.groups)),
                       dim3(SeriesRows<N>::BLOCK), SeriesRows<N>::BYTES, args,
                       s4_drop_of(run, &args.epilogue));
   });

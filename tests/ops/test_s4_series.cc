@@ -6,10 +6,13 @@
 
 #include <complex>
 #include <filesystem>
+#include <map>
 
 #include "support/golden.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
+#include "support/op_run.h"
+#include "support/stored.h"
 
 using namespace ebb_test;
 
@@ -84,12 +87,17 @@ TEST(S4Series, PublishedLayers) {
     for (int64_t h = 0; h < shape[1]; h++) kernels(golden, size_t(h), size_t(shape[2]), k, ke);
     EbbS4SeriesConfig config = {};
     config.degree = int64_t(golden.number("liquid_degree", 0));
-    NodeRun run(
-        "s4_series", config,
-        {{shape, golden.floats("input.u")}, {{1, shape[1], shape[2]}, k}, {{shape[1], shape[2]}, ke}});
-    EXPECT_LT(relative_error(run.forward(), golden.floats("expect.y")), golden.tolerance("output"));
-    run.backward(golden.floats("cotangent.y"));
-    EXPECT_LT(relative_error(run.input_grad(0), golden.floats("expect.grad.u")), golden.tolerance("grad"));
+    for (const std::string &device : devices()) {
+      NodeRun run(
+          "s4_series", config,
+          {{shape, golden.floats("input.u")}, {{1, shape[1], shape[2]}, k}, {{shape[1], shape[2]}, ke}}, 2,
+          device);
+      EXPECT_LT(relative_error(run.forward(), golden.floats("expect.y")), golden.tolerance("output"))
+          << device;
+      run.backward(golden.floats("cotangent.y"));
+      EXPECT_LT(relative_error(run.input_grad(0), golden.floats("expect.grad.u")), golden.tolerance("grad"))
+          << device;
+    }
     cases++;
   }
   if (!cases) GTEST_SKIP() << "no cases under " << golden_folder("s4");
@@ -158,9 +166,9 @@ double dot(const std::vector<float> &a, const std::vector<float> &b) {
   return sum;
 }
 
-void check(const Case &c) {
+void check(const Case &c, const std::string &device) {
   const auto inputs = inputs_of(c);
-  NodeRun run("s4_series", config_of(c), inputs);
+  NodeRun run("s4_series", config_of(c), inputs, 2, device);
   const auto D = numbers(size_t(c.H), 4);
   run.set("D", D);
   Reference reference = {c.B, c.H, c.L, c.Lk, c.degree, {}, {}, {}, {}, {}};
@@ -200,8 +208,87 @@ TEST(S4Series, FollowsTheDefinition) {
                         {2, 3, 31, 31, 5, true},
                         {3, 2, 140, 130, 2, false}}) {
     SCOPED_TRACE("L " + std::to_string(c.L) + " degree " + std::to_string(c.degree));
-    check(c);
+    for (const std::string &device : devices()) check(c, device);
   }
+}
+
+// Kernels whose states stay about as large as the inputs.
+std::vector<NodeInput> tame_inputs_of(const Case &c) {
+  auto inputs = inputs_of(c);
+  for (size_t i : {1, 2})
+    for (float &tap : inputs[i].floats) tap /= std::sqrt(float(c.Lk));
+  return inputs;
+}
+
+std::map<std::string, std::vector<float>> results_of(const Case &c, const EbbS4SeriesConfig &config,
+                                                     const std::string &device) {
+  const auto inputs = tame_inputs_of(c);
+  NodeRun run("s4_series", config, inputs, 2, device);
+  std::map<std::string, std::vector<float>> results;
+  results["y"] = run.forward();
+  run.backward(numbers(inputs[0].floats.size(), 6));
+  results["du"] = run.input_grad(0), results["dk"] = run.input_grad(1), results["dke"] = run.input_grad(2);
+  results["dD"] = run.param_grad("D");
+  return results;
+}
+
+// Every transform length, rows that fill it and that do not, rows and groups that do not fill a block,
+// kernels as long as the transform; the last two are too long for one block.
+TEST(S4Series, GpuEqualsCpu) {
+  if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
+  for (const Case &c : {Case{9, 3, 255, 255, 3, true},
+                        {5, 2, 256, 256, 2, false},
+                        {3, 3, 257, 100, 4, true},
+                        {3, 2, 1000, 1000, 2, false},
+                        {2, 2, 1024, 1024, 3, true},
+                        {2, 1, 2048, 1999, 1, false},
+                        {3, 1, 4093, 4093, 2, true},
+                        {2, 1, 8192, 8192, 2, false},
+                        {2, 1, 9000, 8191, 3, true},
+                        {3, 3, 16385, 16385, 3, true},
+                        {1, 4, 20000, 300, 2, false}}) {
+    SCOPED_TRACE("L " + std::to_string(c.L) + " degree " + std::to_string(c.degree));
+    EbbS4SeriesConfig config = config_of(c);
+    config.epilogue = {true, EBB_S4_GELU, 0.3, c.lengths};
+    auto cpu = results_of(c, config, "cpu"), gpu = results_of(c, config, "cuda");
+    for (auto &[name, expected] : cpu) EXPECT_LT(relative_error(gpu[name], expected), 2e-6) << name;
+  }
+}
+
+std::map<std::string, std::vector<float>> stored_results(const Case &c, const EbbS4SeriesConfig &config,
+                                                         const std::string &device, EbbDtype storage) {
+  std::vector<Tensor> tensors;
+  for (const NodeInput &input : tame_inputs_of(c))
+    tensors.push_back({input.shape, input.floats, input.integers});
+  // Numbers that bfloat16 holds exactly.
+  tensors[0].floats = Stored(EBB_BF16, tensors[0].floats).floats(), tensors[0].activation = true;
+  OpRun run("s4_series", config, tensors, 1, 2, true, device, storage);
+  require(run.status);
+  require(run.forward());
+  run.backward(Stored(EBB_BF16, numbers(tensors[0].floats.size(), 6)).floats());
+  std::map<std::string, std::vector<float>> results;
+  results["y"] = run.output(), results["du"] = run.input_grad(0);
+  results["dk"] = run.input_grad(1), results["dke"] = run.input_grad(2);
+  results["dD"] = run.param_grad("D");
+  return results;
+}
+
+// Without an activation only y and du are rounded, to 8 bits; with GELU also what its derivative is taken of.
+TEST(S4Series, Bfloat16IsRoundedFloat32) {
+  if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
+  for (const Case &c :
+       {Case{3, 3, 77, 77, 3, true}, {2, 2, 1030, 1030, 2, false}, {2, 2, 16400, 99, 3, true}})
+    for (EbbS4Activation activation : {EBB_S4_IDENTITY, EBB_S4_GELU}) {
+      EbbS4SeriesConfig config = config_of(c);
+      config.epilogue = {true, activation, 0.3, false};
+      auto exact = stored_results(c, config, "cpu", EBB_F32);
+      auto half = stored_results(c, config, "cuda", EBB_BF16);
+      for (auto &[name, expected] : exact) {
+        const bool rounded = name == "y" || name == "du" || activation == EBB_S4_GELU;
+        EXPECT_LT(relative_error(half[name], expected), rounded ? std::ldexp(1, -8) : 2e-6)
+            << name << " with activation " << activation;
+      }
+    }
 }
 
 TEST(S4Series, RefusesWhatCannotBe) {

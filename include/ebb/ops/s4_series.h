@@ -25,6 +25,22 @@ typedef struct EbbS4SeriesLayout {
   int64_t slots, groups, blocks;
 } EbbS4SeriesLayout;
 
+/* A GPU's memory, scratch. Where one block transforms a row, it is listed here; rows that are too long go
+   through cuFFT `channels` at a time and have the shapes in brackets, m = n/2 + 1. */
+typedef struct EbbS4SeriesCuda {
+  EbbS4SeriesLayout layout;
+  EbbC32 *spectra;  /* (2, H, n) [(2, channels, m)] of k and ke */
+  EbbC32 *streams;  /* (blocks, slots, degree, n) [(degree, channels, B, m)]: spectra of v_1 .. v_{P-1} and of
+                       their sum with v_P */
+  float *states;    /* (blocks, slots, degree - 1, n) [(degree - 1, channels, B, L)]: s_q */
+  EbbC32 *sums;     /* (2, H, groups, slots, n) [(2, channels, m)]: of the spectra of dk and dke */
+  double *dD_sums;  /* (H, groups) [none] */
+  int64_t channels; /* 0: one block transforms a row */
+  const struct EbbCudaFft *rows[2], *taps[2]; /* real to complex, and back */
+  float *row, *total, *du, *padded_taps;      /* (channels, B, n), twice (channels, B, L), (2, channels, n) */
+  EbbC32 *spectrum;                           /* (channels, B, m) */
+} EbbS4SeriesCuda;
+
 /* All pointers are disjoint device memory of the graph. `storage` is the type of u, y and their gradients. */
 typedef struct EbbS4SeriesArgs {
   EbbDtype storage;
@@ -38,17 +54,11 @@ typedef struct EbbS4SeriesArgs {
   const float *dy;              /* (B, H, L) */
   EbbS4Epilogue epilogue;
   int64_t B, H, L, Lk, degree;
-  int64_t n;             /* transform length: CPU >= Lk + L, GPU >= L */
-  const float *twiddles; /* its table */
+  int64_t n;             /* transform length >= Lk + L; where one block of a GPU transforms a row >= L */
+  const float *twiddles; /* its table; none for cuFFT */
   float *work;           /* CPU: (threads, work_floats) scratch */
   int64_t work_floats;
-  /* GPU, scratch: */
-  EbbS4SeriesLayout layout;
-  EbbC32 *spectra; /* (2, H, n) of k and ke */
-  EbbC32 *streams; /* (blocks, slots, degree, n): spectra of v_1 .. v_{P-1} and of their sum with v_P */
-  float *states;   /* (blocks, slots, degree - 1, n): s_q */
-  EbbC32 *sums;    /* (2, H, groups, slots, n): of the spectra of dk and dke */
-  double *dD_sums; /* (H, groups) */
+  EbbS4SeriesCuda cuda;
 } EbbS4SeriesArgs;
 
 #ifdef __cplusplus

@@ -1,5 +1,8 @@
 #include "host/ops/s4_series_gpu.h"
 
+#include "host/device/cuda_fft.h"
+#include "host/fft_pair.h"
+
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* As many groups as finish first: the blocks take the channels' groups in turns, a group is its rows and the
@@ -17,22 +20,67 @@ static EbbS4SeriesLayout layout_of(int64_t B, int64_t H, int64_t n) {
   return layout;
 }
 
-static EbbStatus setup_backward(EbbSetup *setup, EbbS4SeriesArgs *args) {
-  const EbbS4SeriesLayout *layout = &args->layout;
-  const size_t n = (size_t)args->n, rows = (size_t)(layout->blocks * layout->slots);
-  const size_t parts = (size_t)(args->H * layout->groups), degree = (size_t)args->degree;
-  EBB_TRY(ebb_setup_scratch(setup, sizeof(EbbC32) * rows * degree * n, (void *)&args->streams));
-  EBB_TRY(ebb_setup_scratch(setup, sizeof(float) * rows * (degree - 1) * n, (void *)&args->states));
-  EBB_TRY(
-      ebb_setup_scratch(setup, sizeof(EbbC32) * 2 * parts * (size_t)layout->slots * n, (void *)&args->sums));
-  return ebb_setup_scratch(setup, sizeof(double) * parts, (void *)&args->dD_sums);
+static EbbStatus scratch(EbbSetup *setup, size_t size, int64_t count, void *memory) {
+  return ebb_setup_scratch(setup, size * (size_t)count, memory);
+}
+
+static EbbStatus setup_blocks(EbbSetup *setup, EbbS4SeriesArgs *args) {
+  EbbS4SeriesCuda *cuda = &args->cuda;
+  args->n = ebb_row_fft_length(args->L);
+  cuda->layout = layout_of(args->B, args->H, args->n);
+  EBB_TRY(ebb_setup_table(setup, ebb_row_fft_table_bytes(args->n), ebb_row_fft_table_fill, &args->n,
+                          (void *)&args->twiddles));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), 2 * args->H * args->n, (void *)&cuda->spectra));
+  if (!ebb_setup_training(setup)) return EBB_OK;
+  const int64_t row_points = cuda->layout.blocks * cuda->layout.slots * args->n;
+  const int64_t parts = args->H * cuda->layout.groups;
+  EBB_TRY(scratch(setup, sizeof(EbbC32), args->degree * row_points, (void *)&cuda->streams));
+  EBB_TRY(scratch(setup, sizeof(float), (args->degree - 1) * row_points, (void *)&cuda->states));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), 2 * parts * cuda->layout.slots * args->n, (void *)&cuda->sums));
+  return scratch(setup, sizeof(double), parts, (void *)&cuda->dD_sums);
+}
+
+/* The most channels at a time whose padded rows take no more than 64 MiB; a divisor of H, so that one plan
+   serves all. */
+static int64_t channels_of(int64_t B, int64_t H, int64_t n) {
+  const int64_t budget = (int64_t)64 << 20, most = budget / ((int64_t)sizeof(float) * B * n);
+  int64_t channels = most < 1 ? 1 : most < H ? most : H;
+  while (H % channels) channels--;
+  return channels;
+}
+
+/* Plans there and back for `count` rows of n. */
+static EbbStatus setup_plans(EbbSetup *setup, int64_t n, int64_t count, const EbbCudaFft *plans[2]) {
+  EbbCudaFftSpec spec = {EBB_FFT_R2C, n, count, n, n / 2 + 1};
+  EBB_TRY(ebb_setup_cuda_fft(setup, &spec, &plans[0]));
+  spec.kind = EBB_FFT_C2R;
+  return ebb_setup_cuda_fft(setup, &spec, &plans[1]);
+}
+
+static EbbStatus setup_long_backward(EbbSetup *setup, EbbS4SeriesArgs *args) {
+  EbbS4SeriesCuda *cuda = &args->cuda;
+  const int64_t m = args->n / 2 + 1, count = cuda->channels * args->B;
+  EBB_TRY(scratch(setup, sizeof(EbbC32), args->degree * count * m, (void *)&cuda->streams));
+  EBB_TRY(scratch(setup, sizeof(float), (args->degree - 1) * count * args->L, (void *)&cuda->states));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), 2 * cuda->channels * m, (void *)&cuda->sums));
+  return scratch(setup, sizeof(float), count * args->L, (void *)&cuda->du);
+}
+
+static EbbStatus setup_long(EbbSetup *setup, EbbS4SeriesArgs *args) {
+  EbbS4SeriesCuda *cuda = &args->cuda;
+  const int64_t n = args->n = ebb_pair_length(args->Lk + args->L), m = n / 2 + 1;
+  cuda->channels = channels_of(args->B, args->H, n);
+  const int64_t count = cuda->channels * args->B;
+  EBB_TRY(setup_plans(setup, n, count, cuda->rows));
+  EBB_TRY(setup_plans(setup, n, 2 * cuda->channels, cuda->taps));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), 2 * cuda->channels * m, (void *)&cuda->spectra));
+  EBB_TRY(scratch(setup, sizeof(float), count * n, (void *)&cuda->row));
+  EBB_TRY(scratch(setup, sizeof(float), count * args->L, (void *)&cuda->total));
+  EBB_TRY(scratch(setup, sizeof(float), 2 * cuda->channels * n, (void *)&cuda->padded_taps));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), count * m, (void *)&cuda->spectrum));
+  return ebb_setup_training(setup) ? setup_long_backward(setup, args) : EBB_OK;
 }
 
 EbbStatus ebb_s4_series_setup_gpu(EbbSetup *setup, EbbS4SeriesArgs *args) {
-  args->n = ebb_row_fft_length(args->L);
-  args->layout = layout_of(args->B, args->H, args->n);
-  EBB_TRY(ebb_setup_table(setup, ebb_row_fft_table_bytes(args->n), ebb_row_fft_table_fill, &args->n,
-                          (void *)&args->twiddles));
-  EBB_TRY(ebb_setup_scratch(setup, sizeof(EbbC32) * 2 * (size_t)(args->H * args->n), (void *)&args->spectra));
-  return ebb_setup_training(setup) ? setup_backward(setup, args) : EBB_OK;
+  return args->L > EBB_ROW_LONGEST ? setup_long(setup, args) : setup_blocks(setup, args);
 }
