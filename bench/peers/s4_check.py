@@ -109,7 +109,13 @@ def check_training(metadata, tensors, cauchy):
     encoder = nn.Embedding(size, spec["d_model"]) if kind == "embedding" else nn.Linear(size, spec["d_model"])
     decoder = config["decoder"]
     model = Model(
-        encoder, layers, decoder["d_output"], spec["norm"], spec["prenorm"], decoder["mode"]
+        encoder,
+        layers,
+        decoder.get("d_output") or decoder["n_classes"],
+        spec["norm"],
+        spec["prenorm"],
+        decoder["mode"],
+        pairs=decoder.get("_name_") == "retrieval",
     ).double()
     model.load_state_dict(parameters, strict=False)
     optimizer, rates = config["optimizer"], spec["layer"]["lr"]
@@ -143,8 +149,6 @@ def unsupported(metadata):
     config = json.loads(metadata["config"])
     if metadata["kind"] not in ("layer", "training"):
         return f"kind {metadata['kind']}"
-    if config.get("decoder", {}).get("_name_") == "retrieval":
-        return "retrieval decoder"
     if float(metadata.get("rate", 1)) != 1:
         return "rate other than 1"
     return None if config.get("disc", "bilinear") == "bilinear" else f"disc {config['disc']}"

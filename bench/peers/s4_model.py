@@ -338,15 +338,18 @@ class Block(nn.Module):
         return self.norm(x + self.dropout(self.layer(x, mask)))
 
 
-class PairHead(nn.Sequential):
+class PairHead(nn.Module):
     """The published retrieval decoder over the pooled features of 2 B documents."""
 
     def __init__(self, channels, classes):
-        super().__init__(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, classes))
+        super().__init__()
+        self.classifier = nn.Sequential(
+            nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, classes)
+        )
 
     def forward(self, x):
         first, second = x.chunk(2)
-        return super().forward(torch.cat([first, second, first - second, first * second], -1))
+        return self.classifier(torch.cat([first, second, first - second, first * second], -1))
 
 
 class Model(nn.Module):
