@@ -25,12 +25,8 @@ const EbbOp *ebb_op_find(const char *name) {
   return NULL;
 }
 
-static const EbbKernels *usable(const EbbKernels *kernels) {
-  return kernels && kernels->forward ? kernels : NULL;
-}
-
 const EbbKernels *ebb_op_kernels(const EbbOp *op, EbbBackend backend) {
   for (int i = 0; i < N_OPS; i++)
-    if (registry[i].op == op) return usable(registry[i].kernels[backend]);
+    if (registry[i].op == op) return registry[i].kernels[backend];
   return NULL;
 }
