@@ -253,7 +253,7 @@ const SsmVariant large[] = {
      [](EbbSsmConfig &c) { c.readout = EBB_SSM_LEARNED, c.l_max = c.length = 100, c.N = 300, c.H = 2; }},
     {"readout_in_scratch",
      [](EbbSsmConfig &c) {
-       c.readout = EBB_SSM_LEARNED, c.rank = 2, c.l_max = c.length = 40, c.N = 1000, c.H = 1;
+       c.readout = EBB_SSM_LEARNED, c.rank = 2, c.l_max = c.length = 40, c.N = 600, c.H = 1;
      }},
 };
 
