@@ -1,7 +1,8 @@
 /* The readout ke of ssm_nplr and its gradient: the time recurrence of ssm_nplr_readout.cuh, a block of up to
-   four warps a channel. Latency bounds it, about 1500 cycles for 32 steps forward and four times as many
-   backward, which runs forward again and keeps the states of every 32nd step and all s: 16 Mp / 32 + 8 rank
-   bytes a step. Inside 32 steps the states are recomputed into shared memory. */
+   four warps a channel. Latency bounds it: by count of dependent instructions (not measured) 1500 cycles for
+   32 steps forward and four times as many backward, which runs forward again and keeps the states of every
+   32nd step and all s: 16 Mp / 32 + 8 rank bytes a step. Inside 32 steps the states are recomputed into
+   shared memory. */
 #include "kernels/ssm_nplr.cuh"
 #include "kernels/ssm_nplr_readout.cuh"
 
