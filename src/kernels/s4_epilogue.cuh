@@ -37,21 +37,22 @@ __device__ __forceinline__ void s4_transpose_quads(EbbRandom4 &random) {
     }
 }
 
-/* The factors of steps t + k STRIDE of a row, k < 4, where neighbouring lanes have neighbouring t and lane 0
-   a multiple of 4. All lanes of the warp come here together. A Philox block serves four steps, so four lanes
-   make the blocks of four k's for each other. */
-template <int STRIDE>
+/* The factors of steps t + k STRIDE of rows row + k ROWS, k < 4, where neighbouring lanes have neighbouring t
+   and lane 0 a multiple of 4. All lanes of the warp come here together. A Philox block serves four steps, so
+   four lanes make the blocks of four k's for each other. */
+template <int STRIDE, int ROWS = 0>
 __device__ __forceinline__ void s4_drop_factors(const S4Drop &d, int64_t row, int64_t L, int64_t t,
                                                 float (&factor)[4]) {
   static_assert(STRIDE % 4 == 0, "four steps share a Philox block");
   if (d.drop.p > 0.0f && !d.tie && L % 4 == 0) {
-    const int64_t first = row * L + t + (int)threadIdx.x % 4 * STRIDE;
+    const int mine = (int)threadIdx.x % 4;
+    const int64_t first = (row + mine * ROWS) * L + t + mine * STRIDE;
     EbbRandom4 random = ebb_random4(d.drop.step->seed, d.drop.step->step, d.drop.node, (uint64_t)first / 4);
     s4_transpose_quads(random);
     for (int k = 0; k < 4; k++) factor[k] = ebb_dropout_factor(random.word[k], d.drop.p);
     return;
   }
-  for (int k = 0; k < 4; k++) factor[k] = s4_drop_factor(d, row, L, t + k * STRIDE);
+  for (int k = 0; k < 4; k++) factor[k] = s4_drop_factor(d, row + k * ROWS, L, t + k * STRIDE);
 }
 
 /* Element i of (B, H, L): keeps x where backward wants it and stores y. */

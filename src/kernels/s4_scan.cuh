@@ -10,9 +10,7 @@
 #define EBB_KERNELS_S4_SCAN_CUH
 
 #include "ebb/ops/s4_scan.h"
-#include "kernels/dropout.cuh"
-#include "kernels/reduce.cuh"
-#include "kernels/storage.cuh"
+#include "kernels/s4_epilogue.cuh"
 
 /* PITCH keeps rows of a tile aligned to 16 bytes and, read by 8 rows at once, in distinct banks. */
 enum { SCAN_TILE = EBB_SCAN_INTERVAL, SCAN_STEPS = 8, SCAN_PITCH = SCAN_TILE + 4 };
@@ -71,12 +69,25 @@ __device__ __forceinline__ float2 *scan_states(const EbbS4ScanArgs &args, const 
   return reinterpret_cast<float2 *>(args.states) + warp * S * EBB_WARP + at.lane;
 }
 
+/* An element of an activation. How it is stored is asked here and not a template's parameter: few of the
+   kernels' instructions are these, and there are half as many kernels to compile. */
+__device__ __forceinline__ float scan_get(const float *x, EbbDtype storage, int64_t i) {
+  return storage == EBB_BF16 ? load(as<EbbBf16>(x), i) : load(x, i);
+}
+__device__ __forceinline__ void scan_put(float *x, EbbDtype storage, int64_t i, float value) {
+  if (storage == EBB_BF16)
+    store(as<EbbBf16>(x), i, value);
+  else
+    store(x, i, value);
+}
+
 /* x at step t of the block's rows, one a register; 0 past `valid`. row: flat index (b, first channel). */
-template <class T, int R>
-__device__ __forceinline__ void scan_load(const T *x, int64_t row, int there, int64_t L, int64_t valid,
-                                          int64_t t, float into[R]) {
+template <int R>
+__device__ __forceinline__ void scan_load(const float *x, EbbDtype storage, int64_t row, int there, int64_t L,
+                                          int64_t valid, int64_t t, float into[R]) {
 #pragma unroll
-  for (int i = 0; i < R; i++) into[i] = i < there && t < valid ? load(x, (row + i) * L + t) : 0.0f;
+  for (int i = 0; i < R; i++)
+    into[i] = i < there && t < valid ? scan_get(x, storage, (row + i) * L + t) : 0.0f;
 }
 
 /* Steps of a tile that are worked on: those below L, in whole groups of SCAN_STEPS. */
@@ -122,12 +133,24 @@ __device__ __forceinline__ float scan_total(const float *sums, const ScanPlace<P
   return total;
 }
 
-/* Dropout factors of the block's rows where one draw serves a row, else 1. */
+/* Dropout factors of the block's rows at this lane's step t; tied ones are the same at every step. */
 template <int R>
-__device__ __forceinline__ void scan_row_factors(const EbbS4Epilogue &epilogue, const EbbDrop &drop,
-                                                 int64_t row, float factor[R]) {
+__device__ __forceinline__ void scan_factors(const S4Drop &drop, int64_t row, int64_t L, int64_t t,
+                                             float (&factor)[R]) {
+  if constexpr (R % 4 == 0) {
 #pragma unroll
-  for (int i = 0; i < R; i++) factor[i] = epilogue.tie ? drop_factor(drop, row + i) : 1.0f;
+    for (int i = 0; i < R; i += 4) {
+      float four[4];
+      s4_drop_factors<0, 1>(drop, row + i, L, t, four);
+      for (int k = 0; k < 4; k++) factor[i + k] = four[k];
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < R; i++) factor[i] = s4_drop_factor(drop, row + i, L, t);
+  }
+}
+__device__ __forceinline__ bool scan_drops_steps(const S4Drop &drop) {
+  return drop.drop.p > 0.0f && !drop.tie;
 }
 
 /* Forward and backward of part `part` of the modes. */
@@ -136,19 +159,14 @@ EbbStatus ebb_scan_backward_part(const EbbS4ScanArgs *args, const EbbRun *run, i
 
 typedef EbbStatus (*EbbScanLaunch)(const EbbS4ScanArgs *args, const EbbRun *run, int64_t part);
 
-/* A kernel's launchers for one way to lay out modes, by storage (float32, bfloat16) and bound (none, some).
- */
+/* A kernel's launchers for one way to lay out modes, without and with a bound. */
 typedef struct EbbScanForm {
   int lanes, each;
-  EbbScanLaunch launch[2][2];
+  EbbScanLaunch launch[2];
 } EbbScanForm;
 #define EBB_SCAN_FORM(launch, P, S)                                                                          \
   {                                                                                                          \
-    P, S, {                                                                                                  \
-      {launch<float, P, S, false>, launch<float, P, S, true>}, {                                             \
-        launch<EbbBf16, P, S, false>, launch<EbbBf16, P, S, true>                                            \
-      }                                                                                                      \
-    }                                                                                                        \
+    P, S, { launch<P, S, false>, launch<P, S, true> }                                                        \
   }
 /* All that ebb_scan_layout can ask for. */
 #define EBB_SCAN_FORMS(launch)                                                                               \
@@ -160,7 +178,7 @@ typedef struct EbbScanForm {
 static inline EbbStatus ebb_scan_launch(const EbbScanForm *form, const EbbS4ScanArgs *args, const EbbRun *run,
                                         int64_t part) {
   while (form->lanes != args->layout.lanes || form->each != args->layout.each) form++;
-  return form->launch[args->storage == EBB_BF16][args->bound > 0.0f](args, run, part);
+  return form->launch[args->bound > 0.0f](args, run, part);
 }
 
 #endif

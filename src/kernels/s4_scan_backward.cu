@@ -11,22 +11,21 @@ namespace {
 /* What a lane of the first warp has loaded for its step of the block's rows. */
 template <int R> struct Given { float u[R], dy[R], pre[R]; };
 
-template <class T, int P, int R>
+template <int P, int R>
 __device__ __forceinline__ void load_given(const EbbS4ScanArgs &args, const ScanPlace<P> &at, int64_t b,
                                            int64_t t, Given<R> *given) {
-  const int64_t row = b * args.H + at.first, valid = ebb_s4_valid(args.lengths, b, args.L);
-  scan_load<T, R>(as<T>(args.u), row, at.there(), args.L, valid, t, given->u);
-  scan_load<T, R>(as<T>(args.dy), row, at.there(), args.L, args.L, t, given->dy);
-  if (args.epilogue.pre)
-    scan_load<T, R>(as<T>(args.epilogue.pre), row, at.there(), args.L, args.L, t, given->pre);
+  const int64_t row = b * args.H + at.first, L = args.L, valid = ebb_s4_valid(args.lengths, b, L);
+  scan_load<R>(args.u, args.storage, row, at.there(), L, valid, t, given->u);
+  scan_load<R>(args.dy, args.storage, row, at.there(), L, L, t, given->dy);
+  if (args.epilogue.pre) scan_load<R>(args.epilogue.pre, args.storage, row, at.there(), L, L, t, given->pre);
 }
 
-/* dL/d(2 Re sum C x + D u) at step t of row i. */
+/* dL/d(2 Re sum C x + D u) of row i. */
 template <int R>
-__device__ __forceinline__ float gradient(const EbbS4ScanArgs &args, const EbbDrop &drop,
-                                          const Given<R> &given, int64_t element, float factor, int i) {
-  const float kept = args.epilogue.tie ? factor : drop_factor(drop, element);
-  return kept * given.dy[i] * (args.epilogue.pre ? ebb_gelu_grad(given.pre[i]) : 1.0f);
+__device__ __forceinline__ float gradient(const EbbS4Epilogue &epilogue, const Given<R> &given, float factor,
+                                          int i) {
+  const float g = factor * given.dy[i];
+  return epilogue.pre ? g * ebb_s4_activate_grad(epilogue.activation, given.pre[i]) : g;
 }
 
 /* Gradients of a thread's modes over one tile, and the sums over all of them. */
@@ -108,7 +107,7 @@ __device__ __forceinline__ void tile_back(const ScanModes<S> &modes, const ScanP
 }
 
 /* du of the block's rows at this lane's step t, or the sum so far where other parts of the modes follow. */
-template <class T, int P, int R>
+template <int P, int R>
 __device__ __forceinline__ void store_du(const EbbS4ScanArgs &args, const ScanPlace<P> &at, int64_t part,
                                          int64_t b, int64_t t, const float *tile_du, const float g[R]) {
   const int64_t row = b * args.H + at.first, valid = ebb_s4_valid(args.lengths, b, args.L);
@@ -123,7 +122,9 @@ __device__ __forceinline__ void store_du(const EbbS4ScanArgs &args, const ScanPl
       continue;
     }
     if (args.epilogue.D) total += args.epilogue.D[at.first + i] * g[i];
-    store_or_add(as<T>(args.du), element, t < valid ? total : 0.0f, args.add_du);
+    const float du = t < valid ? total : 0.0f;
+    scan_put(args.du, args.storage, element,
+             args.add_du ? scan_get(args.du, args.storage, element) + du : du);
   }
 }
 
@@ -151,9 +152,9 @@ template <int P, int S> struct Shared {
   }
 };
 
-template <class T, int P, int S, bool BOUND>
+template <int P, int S, bool BOUND>
 __global__ void __launch_bounds__(128)
-    s4_scan_backward(const EbbS4ScanArgs args, const EbbDrop drop, const int64_t part) {
+    s4_scan_backward(const EbbS4ScanArgs args, const S4Drop drop, const int64_t part) {
   EBB_SHARED(float, shared);
   constexpr int R = ScanPlace<P>::rows;
   const int64_t split = blockIdx.x / args.layout.channel_groups;
@@ -171,22 +172,23 @@ __global__ void __launch_bounds__(128)
     Given<R> next = {};
     float factor[R];
     for (int s = 0; s < S; s++) lambda[s] = ebb_c32_make(0.0f, 0.0f);
-    scan_row_factors<R>(args.epilogue, drop, row, factor);
-    if (at.warp == 0) load_given<T>(args, at, b, (args.checks - 1) * SCAN_TILE + at.lane, &next);
+    scan_factors(drop, row, args.L, at.lane, factor);
+    if (at.warp == 0) load_given(args, at, b, (args.checks - 1) * SCAN_TILE + at.lane, &next);
     for (int64_t tile = args.checks - 1; tile >= 0; tile--) {
       const int64_t t = tile * SCAN_TILE + at.lane;
       float g[R] = {};
       EbbC32 x[S];
+      if (at.warp == 0 && scan_drops_steps(drop)) scan_factors(drop, row, args.L, t, factor);
 #pragma unroll
       for (int i = 0; i < R && at.warp == 0; i++) {
-        g[i] = gradient(args, drop, next, (row + i) * args.L + t, factor[i], i);
+        g[i] = gradient(args.epilogue, next, factor[i], i);
         tile_u[i * SCAN_PITCH + at.lane] = next.u[i], tile_g[i * SCAN_PITCH + at.lane] = g[i];
       }
       const float2 *kept = scan_states<P, S>(args, at, part, b, tile);
       for (int s = 0; s < S; s++) x[s] = ebb_c32_make(kept[s * EBB_WARP].x, kept[s * EBB_WARP].y);
       __syncthreads();
       /* The next tile is on its way while this one is worked on. */
-      if (at.warp == 0 && tile > 0) load_given<T>(args, at, b, t - SCAN_TILE, &next);
+      if (at.warp == 0 && tile > 0) load_given(args, at, b, t - SCAN_TILE, &next);
       const int steps = scan_steps(args.L, tile);
       const float *row_u = tile_u + at.row * SCAN_PITCH, *row_g = tile_g + at.row * SCAN_PITCH;
       remember<S, BOUND>(modes, args.bound, steps, row_u, x, history);
@@ -194,18 +196,18 @@ __global__ void __launch_bounds__(128)
                              tile_du + (at.warp * R + at.row) * SCAN_PITCH);
       add_parts(&sums);
       __syncthreads();
-      if (at.warp == 0) store_du<T, P, R>(args, at, part, b, t, tile_du, g);
+      if (at.warp == 0) store_du<P, R>(args, at, part, b, t, tile_du, g);
     }
   }
   store_sums<P, S>(args, at, part, split, sums);
 }
 
-template <class T, int P, int S, bool BOUND>
+template <int P, int S, bool BOUND>
 EbbStatus launch(const EbbS4ScanArgs *args, const EbbRun *run, int64_t part) {
   const EbbScanLayout *layout = &args->layout;
-  const EbbDrop drop = ebb_drop_of(run, args->epilogue.node, args->epilogue.dropout);
+  const S4Drop drop = s4_drop_of(run, &args->epilogue);
   return EBB_LAUNCH(
-      run, (s4_scan_backward<T, P, S, BOUND>), dim3((unsigned)(layout->splits * layout->channel_groups)),
+      run, (s4_scan_backward<P, S, BOUND>), dim3((unsigned)(layout->splits * layout->channel_groups)),
       dim3((unsigned)layout->warps * EBB_WARP), (Shared<P, S>::bytes(layout->warps)), *args, drop, part);
 }
 

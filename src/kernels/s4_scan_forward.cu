@@ -7,10 +7,10 @@ namespace {
 
 /* y = drop(act(2 sum + D u)) of the block's rows at this lane's step t, or the sum so far where other parts
    of the modes follow. */
-template <class T, int P>
-__device__ __forceinline__ void finish_tile(const EbbS4ScanArgs &args, const EbbDrop &drop,
-                                            const ScanPlace<P> &at, int64_t part, int64_t row, int64_t t,
-                                            const float *sums, const float *u, const float *factor) {
+template <int P>
+__device__ __forceinline__ void finish_tile(const EbbS4ScanArgs &args, const ScanPlace<P> &at, int64_t part,
+                                            int64_t row, int64_t t, const float *sums, const float *u,
+                                            const float *factor) {
   const EbbS4Epilogue &epilogue = args.epilogue;
 #pragma unroll
   for (int i = 0; i < at.rows; i++) {
@@ -23,15 +23,14 @@ __device__ __forceinline__ void finish_tile(const EbbS4ScanArgs &args, const Ebb
       continue;
     }
     const float x = 2.0f * total + (epilogue.D ? epilogue.D[at.first + i] * u[i] : 0.0f);
-    if (epilogue.pre) store(as<T>(epilogue.pre), element, x);
-    const float kept = epilogue.tie ? factor[i] : drop_factor(drop, element);
-    store(as<T>(args.y), element, kept * ebb_s4_activate(epilogue.activation, x));
+    if (epilogue.pre) scan_put(epilogue.pre, args.storage, element, x);
+    scan_put(args.y, args.storage, element, factor[i] * ebb_s4_activate(epilogue.activation, x));
   }
 }
 
-template <class T, int P, int S, bool BOUND>
+template <int P, int S, bool BOUND>
 __global__ void __launch_bounds__(128)
-    s4_scan_forward(const EbbS4ScanArgs args, const EbbDrop drop, const int64_t part) {
+    s4_scan_forward(const EbbS4ScanArgs args, const S4Drop drop, const int64_t part) {
   EBB_SHARED(float, shared);
   constexpr int R = ScanPlace<P>::rows;
   float *tile_u = shared, *sums = shared + R * SCAN_PITCH;
@@ -43,8 +42,8 @@ __global__ void __launch_bounds__(128)
   EbbC32 x[S];
   float next[R], factor[R];
   for (int s = 0; s < S; s++) x[s] = ebb_c32_make(0.0f, 0.0f);
-  scan_load<T, R>(as<T>(args.u), row, at.there(), args.L, valid, at.lane, next);
-  scan_row_factors<R>(args.epilogue, drop, row, factor);
+  scan_load<R>(args.u, args.storage, row, at.there(), args.L, valid, at.lane, next);
+  scan_factors(drop, row, args.L, at.lane, factor);
   for (int64_t tile = 0; tile < args.checks; tile++) {
     float now[R];
 #pragma unroll
@@ -59,7 +58,7 @@ __global__ void __launch_bounds__(128)
     __syncthreads();
     /* The next tile is on its way while this one is worked on. */
     const int64_t t = tile * SCAN_TILE + at.lane;
-    if (first_warp) scan_load<T, R>(as<T>(args.u), row, at.there(), args.L, valid, t + SCAN_TILE, next);
+    if (first_warp) scan_load<R>(args.u, args.storage, row, at.there(), args.L, valid, t + SCAN_TILE, next);
     for (int q = 0; q < scan_steps(args.L, tile); q += SCAN_STEPS) {
       float u[SCAN_STEPS], value[SCAN_STEPS];
       scan_read(tile_u + at.row * SCAN_PITCH + q, u);
@@ -77,17 +76,18 @@ __global__ void __launch_bounds__(128)
       scan_sum(value, at, sums + (at.warp * R + at.row) * SCAN_PITCH + q);
     }
     __syncthreads();
-    if (first_warp) finish_tile<T>(args, drop, at, part, row, t, sums, now, factor);
+    if (first_warp && scan_drops_steps(drop)) scan_factors(drop, row, args.L, t, factor);
+    if (first_warp) finish_tile(args, at, part, row, t, sums, now, factor);
   }
 }
 
-template <class T, int P, int S, bool BOUND>
+template <int P, int S, bool BOUND>
 EbbStatus launch(const EbbS4ScanArgs *args, const EbbRun *run, int64_t part) {
   const EbbScanLayout *layout = &args->layout;
-  const EbbDrop drop = ebb_drop_of(run, args->epilogue.node, args->epilogue.dropout);
+  const S4Drop drop = s4_drop_of(run, &args->epilogue);
   const size_t rows = (size_t)(layout->rows + layout->rows * layout->warps);
   return EBB_LAUNCH(
-      run, (s4_scan_forward<T, P, S, BOUND>), dim3((unsigned)(args->batch * layout->channel_groups)),
+      run, (s4_scan_forward<P, S, BOUND>), dim3((unsigned)(args->batch * layout->channel_groups)),
       dim3((unsigned)layout->warps * EBB_WARP), rows * SCAN_PITCH * sizeof(float), *args, drop, part);
 }
 
