@@ -233,7 +233,8 @@ std::map<std::string, std::vector<float>> results_of(const Case &c, const EbbS4S
 }
 
 // Every transform length, rows that fill it and that do not, rows and groups that do not fill a block,
-// kernels as long as the transform; the last two are too long for one block.
+// kernels as long as the transform; the last three are too long for one block, the middle one of them for one
+// chunk.
 TEST(S4Series, GpuEqualsCpu) {
   if (devices().back() != "cuda") GTEST_SKIP() << "no CUDA device";
   for (const Case &c : {Case{9, 3, 255, 255, 3, true},
@@ -246,6 +247,7 @@ TEST(S4Series, GpuEqualsCpu) {
                         {2, 1, 8192, 8192, 2, false},
                         {2, 1, 9000, 8191, 3, true},
                         {3, 3, 16385, 16385, 3, true},
+                        {16, 6, 17000, 17000, 2, true},
                         {1, 4, 20000, 300, 2, false}}) {
     SCOPED_TRACE("L " + std::to_string(c.L) + " degree " + std::to_string(c.degree));
     EbbS4SeriesConfig config = config_of(c);

@@ -1,7 +1,7 @@
 #include "host/ops/s4_series_gpu.h"
 
-#include "host/device/cuda_fft.h"
 #include "host/fft_pair.h"
+#include "host/ops/s4_chunks.h"
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -40,23 +40,6 @@ static EbbStatus setup_blocks(EbbSetup *setup, EbbS4SeriesArgs *args) {
   return scratch(setup, sizeof(double), parts, (void *)&cuda->dD_sums);
 }
 
-/* The most channels at a time whose padded rows take no more than 64 MiB; a divisor of H, so that one plan
-   serves all. */
-static int64_t channels_of(int64_t B, int64_t H, int64_t n) {
-  const int64_t budget = (int64_t)64 << 20, most = budget / ((int64_t)sizeof(float) * B * n);
-  int64_t channels = most < 1 ? 1 : most < H ? most : H;
-  while (H % channels) channels--;
-  return channels;
-}
-
-/* Plans there and back for `count` rows of n. */
-static EbbStatus setup_plans(EbbSetup *setup, int64_t n, int64_t count, const EbbCudaFft *plans[2]) {
-  EbbCudaFftSpec spec = {EBB_FFT_R2C, n, count, n, n / 2 + 1};
-  EBB_TRY(ebb_setup_cuda_fft(setup, &spec, &plans[0]));
-  spec.kind = EBB_FFT_C2R;
-  return ebb_setup_cuda_fft(setup, &spec, &plans[1]);
-}
-
 static EbbStatus setup_long_backward(EbbSetup *setup, EbbS4SeriesArgs *args) {
   EbbS4SeriesCuda *cuda = &args->cuda;
   const int64_t m = args->n / 2 + 1, count = cuda->channels * args->B;
@@ -69,10 +52,10 @@ static EbbStatus setup_long_backward(EbbSetup *setup, EbbS4SeriesArgs *args) {
 static EbbStatus setup_long(EbbSetup *setup, EbbS4SeriesArgs *args) {
   EbbS4SeriesCuda *cuda = &args->cuda;
   const int64_t n = args->n = ebb_pair_length(args->Lk + args->L), m = n / 2 + 1;
-  cuda->channels = channels_of(args->B, args->H, n);
+  cuda->channels = ebb_s4_chunk_channels(args->B, args->H, n);
   const int64_t count = cuda->channels * args->B;
-  EBB_TRY(setup_plans(setup, n, count, cuda->rows));
-  EBB_TRY(setup_plans(setup, n, 2 * cuda->channels, cuda->taps));
+  EBB_TRY(ebb_s4_chunk_ffts(setup, n, count, cuda->rows));
+  EBB_TRY(ebb_s4_chunk_ffts(setup, n, 2 * cuda->channels, cuda->taps));
   EBB_TRY(scratch(setup, sizeof(EbbC32), 2 * cuda->channels * m, (void *)&cuda->spectra));
   EBB_TRY(scratch(setup, sizeof(float), count * n, (void *)&cuda->row));
   EBB_TRY(scratch(setup, sizeof(float), count * args->L, (void *)&cuda->total));
