@@ -151,33 +151,56 @@ static S4MixRows mix_of(const EbbS4ConvArgs *args) {
           args->B,      args->cuda.weights, args->cuda.streams};
 }
 
+/* KB's x before its transforms. */
+static EbbStatus make_mixed(const EbbS4ConvArgs *args, const S4MixRows *mix, const EbbRun *run) {
+  const int64_t size = args->B * args->H * args->L;
+  EBB_TRY(ebb_cuda_zero(run, args->cuda.kb.mixed, sizeof(float) * (size_t)size));
+  return ebb_s4_mix_forward(mix, run, args->cuda.kb.mixed);
+}
+
+/* x += the liquid term. */
+static EbbStatus liquid_forward(const EbbS4ConvArgs *args, const EbbRun *run) {
+  if (args->liquid.kind == EBB_S4_PLAIN) return EBB_OK;
+  const S4MixRows mix = mix_of(args);
+  EBB_TRY(ebb_s4_mix_weights(&mix, run));
+  if (args->liquid.kind == EBB_S4_POLYB) return ebb_s4_mix_forward(&mix, run, args->cuda.x);
+  EBB_TRY(make_mixed(args, &mix, run));
+  return ebb_s4_kb_forward_rows(args, run);
+}
+
 static EbbStatus forward(const void *args_, const EbbRun *run) {
   const EbbS4ConvArgs *args = static_cast<const EbbS4ConvArgs *>(args_);
   if (args->cuda.block) EBB_TRY(spectra(args, run));
   EBB_TRY(args->cuda.block ? block_forward(args, run) : ebb_s4_conv_long_forward(args, run));
   if (!args->cuda.x) return EBB_OK;
-  if (args->liquid.kind == EBB_S4_POLYB) {
-    const S4MixRows mix = mix_of(args);
-    EBB_TRY(ebb_s4_mix_weights(&mix, run));
-    EBB_TRY(ebb_s4_mix_forward(&mix, run, args->cuda.x));
-  }
+  EBB_TRY(liquid_forward(args, run));
   return apart<false>(args, run);
 }
 
+/* x's gradient, and from it what u gets through the liquid term. */
 static EbbStatus backward_apart(const EbbS4ConvArgs *args, const EbbRun *run) {
   EBB_TRY(apart<true>(args, run));
-  if (args->liquid.kind != EBB_S4_POLYB) return EBB_OK;
+  if (args->liquid.kind == EBB_S4_PLAIN) return EBB_OK;
   const S4MixRows mix = mix_of(args);
   EBB_TRY(ebb_s4_mix_weights(&mix, run));
-  return ebb_s4_mix_backward(&mix, run, args->cuda.x, args->cuda.extra);
+  if (args->liquid.kind == EBB_S4_POLYB)
+    return ebb_s4_mix_backward(&mix, run, args->cuda.x, args->cuda.extra);
+  EBB_TRY(make_mixed(args, &mix, run));
+  EBB_TRY(ebb_s4_kb_backward_rows(args, run));
+  return ebb_s4_mix_backward(&mix, run, args->cuda.kb.mixed, args->cuda.extra);
+}
+
+static EbbStatus convolution_back(const EbbS4ConvArgs *args, const EbbRun *run) {
+  if (!args->cuda.block) return ebb_s4_conv_long_backward(args, run);
+  EBB_TRY(spectra(args, run));
+  return ebb_s4_conv_block_backward(args, run);
 }
 
 static EbbStatus backward(const void *args_, const EbbRun *run) {
   const EbbS4ConvArgs *args = static_cast<const EbbS4ConvArgs *>(args_);
   if (args->cuda.x) EBB_TRY(backward_apart(args, run));
-  if (!args->cuda.block) return ebb_s4_conv_long_backward(args, run);
-  EBB_TRY(spectra(args, run));
-  return ebb_s4_conv_block_backward(args, run);
+  EBB_TRY(convolution_back(args, run));
+  return args->dk && args->liquid.kind == EBB_S4_KB ? ebb_s4_kb_add_dk(args, run) : EBB_OK;
 }
 
 extern "C" const EbbKernels ebb_s4_conv_cuda = {forward, backward};

@@ -82,6 +82,11 @@ EbbStatus ebb_s4_conv_block_backward(const EbbS4ConvArgs *args, const EbbRun *ru
 /* Rows longer than a block transforms, by cuFFT: cuda.x, and backward as above. */
 EbbStatus ebb_s4_conv_long_forward(const EbbS4ConvArgs *args, const EbbRun *run) EBB_MUST_CHECK;
 EbbStatus ebb_s4_conv_long_backward(const EbbS4ConvArgs *args, const EbbRun *run) EBB_MUST_CHECK;
+/* The KB term of kb.mixed: added to cuda.x; from cuda.x as x's gradient, kb.mixed's gradient in its place;
+   and after the convolution's dk what the taps get. */
+EbbStatus ebb_s4_kb_forward_rows(const EbbS4ConvArgs *args, const EbbRun *run) EBB_MUST_CHECK;
+EbbStatus ebb_s4_kb_backward_rows(const EbbS4ConvArgs *args, const EbbRun *run) EBB_MUST_CHECK;
+EbbStatus ebb_s4_kb_add_dk(const EbbS4ConvArgs *args, const EbbRun *run) EBB_MUST_CHECK;
 }
 
 #endif

@@ -31,18 +31,12 @@ EbbS4ConvConfig config_of(const Golden &golden) {
   return config;
 }
 
-// KB has no CUDA kernels yet.
-bool runs_on(const EbbS4ConvConfig &config, const std::string &device) {
-  return device == "cpu" || config.liquid.kind != EBB_S4_KB;
-}
-
 void check_golden(const Golden &golden, const std::string &device) {
   std::vector<NodeInput> inputs = {{golden.shape("input.u"), golden.floats("input.u")},
                                    {golden.shape("expect.k"), golden.floats("expect.k")}};
   if (golden.has("input.lengths"))
     inputs.push_back({golden.shape("input.lengths"), {}, golden.integers("input.lengths")});
   const EbbS4ConvConfig config = config_of(golden);
-  if (!runs_on(config, device)) return;
   NodeRun run("s4_conv", config, inputs, 2, device);
   if (config.epilogue.skip) run.set("D", golden.floats("param.D"));
   if (config.liquid.kind != EBB_S4_PLAIN) {
@@ -277,7 +271,7 @@ void check_on(const Case &c, const std::string &device) {
 void check(const Case &c) {
   for (const std::string &device : devices()) {
     SCOPED_TRACE(device);
-    if (runs_on(config_of(c), device)) check_on(c, device);
+    check_on(c, device);
   }
 }
 
@@ -406,8 +400,7 @@ TEST(S4Conv, PassesTheOpChecks) {
         test.inputs[1].shape = {bidirectional ? 2 : 1, 5, 17};
         if (tie) test.inputs.push_back({{3}, EBB_I32, false, 0, 0, {19, 8, 0}, {}});
         test.adjust = give_liquid;
-        for (const std::string &device : devices())
-          if (runs_on(config, device)) check_op(test, device);
+        for (const std::string &device : devices()) check_op(test, device);
       }
 }
 

@@ -100,6 +100,19 @@ TEST_F(S4ConvCuda, LiquidTerms) {
     }
 }
 
+// Lengths n = Lk + L, n/2 + 1 of both parities and prime; kernels that the cut shortens; more channels than
+// one chunk takes.
+TEST_F(S4ConvCuda, TransformsOfDifferentLengths) {
+  for (int64_t L : {9, 37, 300, 1024})
+    for (bool bidirectional : {false, true})
+      for (bool allcombs : {false, true}) {
+        const EbbS4Contract contract = bidirectional ? EBB_S4_TANH : EBB_S4_NO_CONTRACT;
+        const int64_t Lk = allcombs ? L : L / 2 + 1;
+        compare({3, 5, L, Lk, bidirectional, allcombs, {EBB_S4_KB, 3, allcombs, contract, 0, 3}});
+      }
+  compare({16, 6, 22000, 22000, false, false, {EBB_S4_KB, 2, true, EBB_S4_NO_CONTRACT, 1, 2}});
+}
+
 // Batches that are more than a GPU works on at a time, so that runs of several rows share their sums: of
 // short rows many in a block; of long ones with sums in device memory, and with more runs than blocks.
 TEST_F(S4ConvCuda, RunsOfRows) {

@@ -18,6 +18,17 @@ typedef struct EbbS4ConvConfig {
   EbbS4LiquidConfig liquid;
 } EbbS4ConvConfig;
 
+/* What the KB term needs on CUDA, all scratch: n = Lk + L, m = n/2 + 1, `channels` at a time. */
+typedef struct EbbS4ConvKb {
+  int64_t channels;
+  const struct EbbCudaFft *rows_ffts[2],
+      *taps_fft;            /* (channels, B) rows of n there and back; (channels, m) */
+  float *mixed;             /* (B, H, L) the mix of the streams; its gradient */
+  float *row;               /* (channels, B, n) */
+  EbbC32 *spectrum, *kept;  /* (channels, B, m); kept only for backward */
+  EbbC32 *taps, *taps_grad; /* (channels, m), (H, m) */
+} EbbS4ConvKb;
+
 /* What the CUDA kernels use beside the args. Transforms have n points as src/kernels/fft.cuh has them; n
    longer than a block takes is cuFFT's. Scratch unless it says otherwise. */
 typedef struct EbbS4ConvCuda {
@@ -35,6 +46,7 @@ typedef struct EbbS4ConvCuda {
   int64_t chunk;    /* cuFFT: channels at a time */
   EbbC32 *inputs, *grads;                       /* cuFFT: (B, chunk, n) */
   const struct EbbCudaFft *rows_fft, *taps_fft; /* their plans, and those of (chunk, n) */
+  EbbS4ConvKb kb;
 } EbbS4ConvCuda;
 
 /* All pointers are disjoint device memory of the graph. */

@@ -1,9 +1,10 @@
 #include "host/ops/s4_conv_setup.h"
 
-#include "host/rows.h"
 #include "host/device/cuda_fft.h"
 #include "host/fft_pair.h"
 #include "host/fft_row.h"
+#include "host/ops/s4_chunks.h"
+#include "host/rows.h"
 
 /* A large GPU's multiprocessors, and the threads that each has room for in backward. Constants, because the
    order of sums must not depend on the GPU. */
@@ -78,8 +79,8 @@ static EbbStatus setup_between(EbbSetup *setup, EbbS4ConvArgs *args) {
   EbbS4ConvCuda *cuda = &args->cuda;
   const EbbS4Liquid *liquid = &args->liquid;
   const int64_t size = args->B * args->H * args->L;
-  const bool shifts = liquid->kind == EBB_S4_POLYB && !liquid->allcombs;
-  if (cuda->block && !shifts) return EBB_OK;
+  const bool shifts = liquid->kind != EBB_S4_PLAIN && !liquid->allcombs;
+  if (cuda->block && !shifts && liquid->kind != EBB_S4_KB) return EBB_OK;
   EBB_TRY(scratch(setup, sizeof(float), size, (void *)&cuda->x));
   if (liquid->kind == EBB_S4_PLAIN) return EBB_OK;
   if (ebb_setup_training(setup)) EBB_TRY(scratch(setup, sizeof(float), size, (void *)&cuda->extra));
@@ -88,16 +89,30 @@ static EbbStatus setup_between(EbbSetup *setup, EbbS4ConvArgs *args) {
                  (void *)&cuda->streams);
 }
 
+static EbbStatus setup_kb(EbbSetup *setup, EbbS4ConvArgs *args) {
+  EbbS4ConvKb *kb = &args->cuda.kb;
+  const int64_t n = args->Lk + args->L, m = n / 2 + 1;
+  kb->channels = ebb_s4_chunk_channels(args->B, args->H, n);
+  const int64_t rows = kb->channels * args->B;
+  EBB_TRY(ebb_s4_chunk_ffts(setup, n, rows, kb->rows_ffts));
+  EBB_TRY(setup_fft(setup, m, kb->channels, &kb->taps_fft));
+  EBB_TRY(scratch(setup, sizeof(float), args->B * args->H * args->L, (void *)&kb->mixed));
+  EBB_TRY(scratch(setup, sizeof(float), rows * n, (void *)&kb->row));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), rows * m, (void *)&kb->spectrum));
+  EBB_TRY(scratch(setup, sizeof(EbbC32), kb->channels * m, (void *)&kb->taps));
+  if (!ebb_setup_training(setup)) return EBB_OK;
+  EBB_TRY(scratch(setup, sizeof(EbbC32), rows * m, (void *)&kb->kept));
+  return scratch(setup, sizeof(EbbC32), args->H * m, (void *)&kb->taps_grad);
+}
+
 EbbStatus ebb_s4_conv_setup_cuda(EbbSetup *setup, EbbS4ConvArgs *args) {
   const EbbS4Liquid *liquid = &args->liquid;
-  if (liquid->kind == EBB_S4_KB)
-    return ebb_fail(EBB_UNSUPPORTED, "%s: liquid_kernel=kb runs on the CPU only; use device=cpu or polyb",
-                    ebb_setup_where(setup));
   args->n = ebb_row_fft_length(args->L);
   args->cuda.block = args->n != 0;
   if (!args->cuda.block) args->n = ebb_pair_length(args->L);
   EBB_TRY(args->cuda.block ? setup_blocks(setup, args) : setup_long(setup, args));
   if (liquid->kind != EBB_S4_PLAIN)
     EBB_TRY(scratch(setup, sizeof(float), 2 * args->H * (liquid->degree - 1), (void *)&args->cuda.weights));
-  return setup_between(setup, args);
+  EBB_TRY(setup_between(setup, args));
+  return liquid->kind == EBB_S4_KB ? setup_kb(setup, args) : EBB_OK;
 }
