@@ -307,20 +307,23 @@ TEST(S4Series, RefusesWhatCannotBe) {
   EXPECT_NE(failure({1, 2, 8, 9, 2, false}).find("Lk at most 8"), std::string::npos);
 }
 
+// On a GPU in one kernel, and beyond that.
 TEST(S4Series, PassesTheOpChecks) {
-  for (bool tie : {false, true}) {
-    EbbS4SeriesConfig config = {3, {true, EBB_S4_GELU, 0.2, tie}};
-    OpCase test;
-    test.name = "s4_series";
-    test.op = "s4_series";
-    test.config = bytes_of(config);
-    test.inputs.resize(3);
-    test.inputs[0].shape = {3, 5, 19};
-    test.inputs[1].shape = {1, 5, 17};
-    test.inputs[2].shape = {5, 17};
-    if (tie) test.inputs.push_back({{3}, EBB_I32, false, 0, 0, {19, 8, 0}, {}});
-    for (const std::string &device : devices()) check_op(test, device);
-  }
+  for (int64_t L : {19, 16387})
+    for (bool tie : {false, true}) {
+      EbbS4SeriesConfig config = {3, {true, EBB_S4_GELU, 0.2, tie}};
+      const int64_t H = L > 19 ? 1 : 5;
+      OpCase test;
+      test.name = "s4_series L " + std::to_string(L);
+      test.op = "s4_series";
+      test.config = bytes_of(config);
+      test.inputs.resize(3);
+      test.inputs[0].shape = {3, H, L};
+      test.inputs[1].shape = {1, H, 17};
+      test.inputs[2].shape = {H, 17};
+      if (tie) test.inputs.push_back({{3}, EBB_I32, false, 0, 0, {int32_t(L), 8, 0}, {}});
+      for (const std::string &device : devices()) check_op(test, device);
+    }
 }
 
 } // namespace
