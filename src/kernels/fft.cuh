@@ -120,7 +120,8 @@ public:
   static __device__ __forceinline__ int at(int t, int k) { return t + k * THREADS; }
   static __device__ __forceinline__ int spot(int t, int k) { return t + k * THREADS; }
 
-  /* All threads of the block call these together. Spectra of x, and of the complex points z in place. */
+  /* All threads of the block call these together, in any order; they wait for each other before they write to
+     shared memory. Spectra of x, and of the complex points z in place. */
   __device__ __forceinline__ void forward(const float (&x)[POINTS], EbbC32 (&z)[POINTS]) const {
 #pragma unroll
     for (int k = 0; k < POINTS; k++) z[k] = ebb_c32_scale(constant(k), x[k]);
@@ -215,7 +216,7 @@ private:
   __device__ __forceinline__ void first_pass_back(EbbC32 (&z)[POINTS]) const {
 #pragma unroll
     for (int i = 0; i < POINTS; i += THIRD) fft_small<THIRD>(z + i);
-    __syncwarp();
+    sync();
     each_row([&](int i, int place) { fft_put(group_, place, z[i]); });
     __syncwarp();
     each_column([&](int i, int place) { z[i] = fft_get(group_, place); });
