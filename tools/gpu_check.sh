@@ -9,7 +9,7 @@
 # Options
 #   --archs LIST      GPUs to build for (default "80-real;90a-real")
 #   --cuda-libraries  pack cuBLAS, cuFFT and cuRAND too; otherwise the toolkit's or PyTorch's are used where it runs
-#   --parts LIST      comma separated, of: tests,train,sanitizer,rates,benches,torch (default: all; torch where Python has it)
+#   --parts LIST      comma separated, of: tests,train,rates,benches,torch,sanitizer (default: all; torch where Python has it)
 #   --seconds N       time for all parts together (default: none)
 #   --logs FOLDER     where the logs go (default: $OUT, else .gpu/logs): one file a part, and summary.txt
 # Exit status 1 if anything failed, and a table last. A failing part does not hide the others.
@@ -21,7 +21,7 @@ bundle=.gpu/bundle.tar.xz
 most_mib=56 # of the bundle; what carries it to the GPU may take 64 MiB with the sources
 archs='80-real;90a-real'
 cuda_libraries=false
-parts=tests,train,sanitizer,rates,benches,torch
+parts=tests,train,rates,benches,torch,sanitizer
 logs=${OUT:-.gpu/logs}
 deadline=0 # in $SECONDS; 0: none
 mode=
@@ -224,7 +224,7 @@ run_sanitizer() {
   for tool in memcheck racecheck; do
     while read -r binary filter; do
       [ -x "$place/bin/$binary" ] || continue
-      attempt sanitizer "$tool $binary" 40 "${ebb[@]}" "$sanitizer" --tool "$tool" --error-exitcode 9 \
+      attempt sanitizer "$tool $binary" 30 "${ebb[@]}" "$sanitizer" --tool "$tool" --target-processes all --error-exitcode 9 \
         tests/support/run_isolated.sh "$place/bin/$binary" "--gtest_filter=$filter"
       verdict=$(judge "$(grep -E 'SUMMARY' "$output" | tail -n 1 | tr -d '=')")
       # No error until its time was over.
@@ -291,7 +291,7 @@ run() {
     echo "ebb $(cat "$place/version"), $(date -u '+%Y-%m-%d %H:%M UTC'), parts $parts"
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 || echo "no nvidia-smi here"
   } | tee "$logs/summary.txt"
-  for part in tests train sanitizer rates benches torch; do
+  for part in tests train rates benches torch sanitizer; do
     [[ ,$parts, == *,$part,* ]] || continue
     rm -f "$logs/$part.log"
     say "$part"
