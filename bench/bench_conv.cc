@@ -72,21 +72,20 @@ ebb_bench::Work work_of(const Shape &shape, const std::string &liquid, bool back
   return {bytes + kernels * 4 * (backward ? 2 : 1), flops, flops, 0};
 }
 
-void run(benchmark::State &state, const Shape &shape, const std::string &liquid, bool backward) {
-  const Input u = {Kind::kLayer, {shape.B, shape.H, shape.L}};
+double time_node(benchmark::State &state, const Shape &shape, const std::string &liquid, bool backward) {
+  const Input u = {Kind::kLayer, {shape.B, shape.H, shape.L}}, ke = {Kind::kKernel, {shape.H, shape.L}};
   const Input k = {Kind::kKernel, {shape.bidirectional ? 2 : 1, shape.H, shape.L}};
-  if (liquid == "scan") {
-    ebb_bench::Node("s4_scan", scan_config(shape), {u}, backward).time(state);
-  } else if (liquid == "series2") {
-    const EbbS4SeriesConfig config = {2, kEpilogue};
-    ebb_bench::Node("s4_series", config, {u, k, {Kind::kKernel, {shape.H, shape.L}}}, backward).time(state);
-  } else {
-    ebb_bench::Node("s4_conv", conv_config(shape, liquid), {u, k}, backward).time(state);
-  }
-  ebb_bench::report(state, work_of(shape, liquid, backward));
-  const double elements = double(shape.B) * double(shape.H) * double(shape.L);
-  state.counters["ns/element"] = benchmark::Counter(
-      elements * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  if (liquid == "scan") return ebb_bench::Node("s4_scan", scan_config(shape), {u}, backward).time(state);
+  if (liquid != "series2")
+    return ebb_bench::Node("s4_conv", conv_config(shape, liquid), {u, k}, backward).time(state);
+  const EbbS4SeriesConfig config = {2, kEpilogue};
+  return ebb_bench::Node("s4_series", config, {u, k, ke}, backward).time(state);
+}
+
+void run(benchmark::State &state, const Shape &shape, const std::string &liquid, bool backward) {
+  const double seconds = time_node(state, shape, liquid, backward);
+  ebb_bench::report(state, seconds, work_of(shape, liquid, backward));
+  state.counters["ns/element"] = seconds * 1e9 / (double(shape.B) * double(shape.H) * double(shape.L));
 }
 
 } // namespace

@@ -47,11 +47,11 @@ double operations(const Shape &shape, bool backward) {
 
 void run(benchmark::State &state, const Shape &shape, bool backward) {
   const int outputs = shape.readout == EBB_SSM_NO_READOUT ? 1 : 2;
-  ebb_bench::Node(shape.op, config_of(shape), {}, backward, outputs).time(state);
+  const double seconds = ebb_bench::Node(shape.op, config_of(shape), {}, backward, outputs).time(state);
   // The kernels are written, or their gradients read, once.
   const double bytes = 4.0 * double(shape.H * shape.L * (shape.channels + outputs - 1));
   const double flops = operations(shape, backward);
-  ebb_bench::report(state, {bytes, flops, flops / 2, 0}); // nearly all are multiply-adds
+  ebb_bench::report(state, seconds, {bytes, flops, flops / 2, 0}); // nearly all are multiply-adds
 }
 
 } // namespace

@@ -33,26 +33,25 @@ double layer_bytes(const Config &c) { return ebb_bench::storage_bytes() * double
 
 void bench_out(benchmark::State &state, const Config &c, bool backward) {
   const EbbS4OutConfig config = {true, 0.1F, true};
-  ebb_bench::Node("s4_out", config, {layer(c), layer(c)}, backward).time(state);
+  const double seconds = ebb_bench::Node("s4_out", config, {layer(c), layer(c)}, backward).time(state);
   const double flops = 4.0 * double(c.H * c.H * c.B * c.L);
-  ebb_bench::report(state, {(backward ? 6 : 5) * layer_bytes(c), 0, 0, flops * (backward ? 2 : 1)});
+  ebb_bench::report(state, seconds, {(backward ? 6 : 5) * layer_bytes(c), 0, 0, flops * (backward ? 2 : 1)});
 }
 
 void bench_norm(benchmark::State &state, const Config &c, bool backward) {
-  if (std::string(c.name) == "cifar") {
-    const EbbLayerNormConfig config = {1e-5};
-    ebb_bench::Node("layer_norm", config, {layer(c)}, backward).time(state);
-  } else {
-    const EbbBatchNormConfig config = {1e-5, 0.1};
-    ebb_bench::Node("batch_norm", config, {layer(c)}, backward).time(state);
-  }
-  ebb_bench::report(state, {(backward ? 3 : 2) * layer_bytes(c), 0, 0, 0});
+  const EbbBatchNormConfig batch = {1e-5, 0.1};
+  const EbbLayerNormConfig over_channels = {1e-5};
+  const double seconds = std::string(c.name) == "cifar"
+                             ? ebb_bench::Node("layer_norm", over_channels, {layer(c)}, backward).time(state)
+                             : ebb_bench::Node("batch_norm", batch, {layer(c)}, backward).time(state);
+  ebb_bench::report(state, seconds, {(backward ? 3 : 2) * layer_bytes(c), 0, 0, 0});
 }
 
 void bench_embed(benchmark::State &state, const Config &c, bool backward) {
   const EbbEmbeddingConfig config = {135, c.H};
-  ebb_bench::Node("embedding", config, {{Kind::kTokens, {c.B, c.L}}}, backward).time(state);
-  ebb_bench::report(state, {layer_bytes(c), 0, 0, 0});
+  const double seconds =
+      ebb_bench::Node("embedding", config, {{Kind::kTokens, {c.B, c.L}}}, backward).time(state);
+  ebb_bench::report(state, seconds, {layer_bytes(c), 0, 0, 0});
 }
 
 // Parameters of one group, and their optimiser.
@@ -87,8 +86,9 @@ private:
 
 void bench_adamw(benchmark::State &state, int64_t size) {
   Parameters parameters(size);
-  ebb_bench::time_repeated(state, {[&] { parameters.update(); }, [&] { parameters.set(); }});
-  ebb_bench::report(state, {36.0 * double(size), 0, 0, 0});
+  const double seconds =
+      ebb_bench::time_repeated(state, {[&] { parameters.update(); }, [&] { parameters.set(); }});
+  ebb_bench::report(state, seconds, {36.0 * double(size), 0, 0, 0});
 }
 
 } // namespace

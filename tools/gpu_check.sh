@@ -246,7 +246,7 @@ run_rates() {
 run_bench() {
   local label=$1 name=$2 limit=$3 verdict bad
   shift 3
-  attempt benches "$label" "$limit" "${ebb[@]}" "$place/bin/$name" --device=cuda --benchmark_min_time=0.05 "$@"
+  attempt benches "$label" "$limit" "${ebb[@]}" "$place/bin/$name" --device=cuda "$@"
   bad=$(grep -c 'ERROR OCCURRED' "$output" || true)
   [ "$status" -ne 0 ] || [ "$bad" -eq 0 ] || status=1
   verdict=$(judge "$(grep -cE '^[a-z_]+/' "$output" || true) rows")

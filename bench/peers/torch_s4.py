@@ -230,9 +230,10 @@ def ebb_times(names, options):
     for binary in options.ebb:
         pattern = "^(" + "|".join(names) + ")(/|$)"
         command = [binary, "--benchmark_format=json", f"--benchmark_filter={pattern}"]
-        command.append(f"--benchmark_repetitions={options.repeat}")
-        if options.device == "cuda":
-            command += ["--device=cuda", f"--precision={options.precision}", "--benchmark_min_time=0.1"]
+        if options.device == "cuda":  # takes medians itself
+            command += ["--device=cuda", f"--precision={options.precision}"]
+        else:
+            command.append(f"--benchmark_repetitions={options.repeat}")
         try:
             result = subprocess.run(
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -44,12 +44,17 @@ void register_benches();
 // case's error.
 benchmark::internal::Benchmark *add(const std::string &name, std::function<void(benchmark::State &)> run);
 
+const int kMeasurements = 10;
+const double kReplaySeconds = 0.005;
+
 // Work that is done again and again.
 struct Repeated {
   std::function<void()> work; // on a GPU recorded once and replayed
   std::function<void()> feed; // may be empty; the host's part, before each work
 };
-void time_repeated(benchmark::State &state, const Repeated &repeated);
+// Returns the seconds of one run: on a GPU the median of kMeasurements, each of as many replays as take
+// kReplaySeconds.
+double time_repeated(benchmark::State &state, const Repeated &repeated);
 
 } // namespace ebb_bench
 

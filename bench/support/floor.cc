@@ -23,16 +23,14 @@ double least_seconds(const std::function<void()> &give) {
   return least;
 }
 
-void report_floor(benchmark::State &state, const Work &work) {
+void report_floor(benchmark::State &state, double seconds, const Work &work) {
   const Rates &r = rates();
   const double memory = work.bytes / r.copy;
   const double floor =
       std::max({memory, work.instructions / r.instructions, work.product_flops / r.products});
-  const auto per_run = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
   state.counters["floor_us"] = floor * 1e6;
-  // Inverted rates: seconds a run over the constant.
-  if (floor > 0) state.counters["x_floor"] = benchmark::Counter(floor, per_run);
-  if (memory > 0) state.counters["x_bytes"] = benchmark::Counter(memory, per_run);
+  state.counters["x_floor"] = seconds / floor;
+  state.counters["x_bytes"] = seconds / memory;
   if (work.bytes < double(gpu()->cache_bytes(device()))) state.SetLabel("data fits into the cache");
 }
 
@@ -81,12 +79,11 @@ const Rates &rates() {
   return measured;
 }
 
-void report(benchmark::State &state, const Work &work) {
-  using benchmark::Counter;
+void report(benchmark::State &state, double seconds, const Work &work) {
   const double flops = work.flops + work.product_flops;
-  if (work.bytes > 0) state.counters["GB/s"] = Counter(work.bytes * 1e-9, Counter::kIsIterationInvariantRate);
-  if (flops > 0) state.counters["GFLOP/s"] = Counter(flops * 1e-9, Counter::kIsIterationInvariantRate);
-  if (on_gpu()) report_floor(state, work);
+  state.counters["GB/s"] = work.bytes * 1e-9 / seconds;
+  if (flops > 0) state.counters["GFLOP/s"] = flops * 1e-9 / seconds;
+  if (on_gpu()) report_floor(state, seconds, work);
 }
 
 } // namespace ebb_bench

@@ -26,9 +26,9 @@ struct Work {
   double product_flops; // of matrix products
 };
 
-// Counters: GB/s and GFLOP/s; on a GPU also floor_us, x_floor (time / floor), x_bytes (time / floor of the
-// bytes alone) and a label where the data fits into the cache.
-void report(benchmark::State &state, const Work &work);
+// Counters of work that took `seconds`: GB/s and GFLOP/s; on a GPU also floor_us, x_floor (time / floor),
+// x_bytes (time / floor of the bytes alone) and a label where the data fits into the cache.
+void report(benchmark::State &state, double seconds, const Work &work);
 
 } // namespace ebb_bench
 

@@ -85,9 +85,9 @@ void Node::fill_grad(EbbValue value) {
   must(ebb_graph_write_grad(graph_, value, reinterpret_cast<const float *>(grad.data())));
 }
 
-void Node::time(benchmark::State &state) {
+double Node::time(benchmark::State &state) {
   const auto pass = backward_ ? ebb_graph_backward : ebb_graph_forward;
-  time_repeated(state, {[&] { must(pass(graph_, &run_)); }, nullptr});
+  return time_repeated(state, {[&] { must(pass(graph_, &run_)); }, nullptr});
 }
 
 } // namespace ebb_bench

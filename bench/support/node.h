@@ -30,8 +30,8 @@ public:
   Node(const Node &) = delete;
   Node &operator=(const Node &) = delete;
   ~Node();
-  // The pass alone.
-  void time(benchmark::State &state);
+  // The pass alone; the seconds of one run.
+  double time(benchmark::State &state);
 
 private:
   void make(const char *op, const void *config, size_t config_size, const std::vector<Input> &inputs);

@@ -1,7 +1,9 @@
 // Timing of repeated work. On a GPU it is recorded, and the recording replayed between two events.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <stdexcept>
+#include <vector>
 
 #include "support/bench.h"
 #include "support/gpu.h"
@@ -10,7 +12,6 @@ namespace ebb_bench {
 
 namespace {
 
-const double kMeasurement = 0.005; // seconds of replays between two events
 const double kMostReplays = 1000;
 
 class Recording {
@@ -34,7 +35,7 @@ private:
   EbbRecording *recording_ = nullptr;
 };
 
-void time_on_gpu(benchmark::State &state, const Repeated &repeated) {
+double time_on_gpu(benchmark::State &state, const Repeated &repeated) {
   const auto feed = [&] {
     if (repeated.feed) repeated.feed();
   };
@@ -49,9 +50,25 @@ void time_on_gpu(benchmark::State &state, const Repeated &repeated) {
   };
   (void)seconds(1); // a graph's first run is slower
   const double each = std::max(seconds(2) / 2, 1e-7);
-  const int64_t batch = int64_t(std::clamp(std::ceil(kMeasurement / each), 1.0, kMostReplays));
-  while (state.KeepRunningBatch(batch)) state.SetIterationTime(seconds(batch));
+  const int64_t replays = int64_t(std::clamp(std::ceil(kReplaySeconds / each), 1.0, kMostReplays));
+  std::vector<double> measured;
+  while (state.KeepRunning()) {
+    measured.push_back(seconds(replays) / double(replays));
+    state.SetIterationTime(measured.back());
+  }
   must(ebb_device_sync(device())); // tells what kernels found wrong
+  std::sort(measured.begin(), measured.end());
+  return measured[measured.size() / 2];
+}
+
+double time_on_cpu(benchmark::State &state, const Repeated &repeated) {
+  const auto start = std::chrono::steady_clock::now();
+  while (state.KeepRunning()) {
+    if (repeated.feed) repeated.feed();
+    repeated.work();
+  }
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+  return passed.count() / double(state.iterations());
 }
 
 } // namespace
@@ -65,15 +82,13 @@ benchmark::internal::Benchmark *add(const std::string &name, std::function<void(
     }
   });
   bench->Unit(benchmark::kMillisecond);
-  return on_gpu() ? bench->UseManualTime() : bench->UseRealTime();
+  // A fixed number of iterations spares Google Benchmark's search for one, which would build each model
+  // several times.
+  return on_gpu() ? bench->UseManualTime()->Iterations(kMeasurements) : bench->UseRealTime();
 }
 
-void time_repeated(benchmark::State &state, const Repeated &repeated) {
-  if (on_gpu()) return time_on_gpu(state, repeated);
-  while (state.KeepRunning()) {
-    if (repeated.feed) repeated.feed();
-    repeated.work();
-  }
+double time_repeated(benchmark::State &state, const Repeated &repeated) {
+  return on_gpu() ? time_on_gpu(state, repeated) : time_on_cpu(state, repeated);
 }
 
 } // namespace ebb_bench
