@@ -81,6 +81,7 @@ __device__ __forceinline__ void pole_row(const EbbSsmNplrArgs &args, int64_t h, 
   ebb_nplr_weights(&args, h, m, &mode, RANK, C, weight);
   row[0] = (R)mode.lam.re, row[1] = (R)mode.lam.im;
   for (int i = 0; i < K; i++) row[2 + 2 * i] = (R)weight[i].alpha, row[3 + 2 * i] = (R)weight[i].beta;
+  for (int i = 2 + 2 * K; i < NplrShape<RANK, C>::POLE; i++) row[i] = 0; /* loaded with the others */
   if (infinity)
     for (int c = 0; c < C; c++) infinity[c] += weight[c].beta;
 }

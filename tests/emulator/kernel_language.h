@@ -9,7 +9,8 @@
 #include <type_traits>
 
 #define __global__ __attribute__((noinline)) /* so that reports name a line of the kernel */
-#define __device__
+/* Inlined, as CUDA does mostly: the compiler announces no store of what a call returns. */
+#define __device__ __attribute__((always_inline))
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__    __attribute__((noinline))

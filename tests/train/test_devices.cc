@@ -71,8 +71,8 @@ protected:
     SCOPED_TRACE(testing::PrintToString(keys));
     const std::vector<double> cpu = train("cpu", keys + Keys{"device=cpu"});
     const std::vector<double> cuda = train("cuda", keys + Keys{"device=cuda"});
-    ASSERT_EQ(cpu.size(), 20U);
-    ASSERT_EQ(cuda.size(), 20U);
+    ASSERT_GE(cpu.size(), 20U);
+    ASSERT_EQ(cuda.size(), cpu.size());
     for (size_t step = 0; step < cpu.size(); step++)
       EXPECT_NEAR(cuda[step], cpu[step], tolerance * std::fabs(cpu[step])) << "step " << step;
     fs::remove_all(root / "cpu");
