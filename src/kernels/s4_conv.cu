@@ -61,17 +61,12 @@ __device__ __forceinline__ void conv_finish(const EbbS4ConvArgs &a, const S4Drop
       if (!row.here || at >= a.L) continue;
       float x = fft.own(k4 + k).x;
       if (conv_mixes(a)) x += s4_mix(a.liquid, weights, last, at);
-      s4_finish(a.epilogue, as<S>(a.y), row.start + at, x, factor[k]);
+      if (a.cuda.x)
+        a.cuda.x[row.start + at] = x;
+      else
+        s4_finish(a.epilogue, as<S>(a.y), row.start + at, x, factor[k]);
     }
   }
-}
-
-template <int N>
-__device__ __forceinline__ void conv_store_x(float *to, const ConvRow &row, int64_t L, int t,
-                                             const float (&x)[RowFft<N>::POINTS]) {
-#pragma unroll
-  for (int k = 0; k < RowFft<N>::POINTS; k++)
-    if (row.here && RowFft<N>::at(t, k) < L) to[row.start + RowFft<N>::at(t, k)] = x[k];
 }
 
 /* Rows b of one channel are neighbours in the grid, because they read the same spectrum. */
@@ -95,10 +90,6 @@ __global__ void __launch_bounds__(ConvBlock<N>::BLOCK, ConvBlock<N>::FORWARD_BLO
 #pragma unroll
   for (int k = 0; k < Fft::POINTS; k++) z[k] = ebb_c32_mul(z[k], fft_get(spectrum, Fft::spot(t, k)));
   fft.inverse(z, x);
-  if (a.cuda.x) {
-    conv_store_x<N>(a.cuda.x, row, a.L, t, x);
-    return;
-  }
 #pragma unroll
   for (int k = 0; k < Fft::POINTS; k++) fft.own(k).x = x[k];
   conv_finish<N, S>(a, drop, fft, row, t, a.cuda.weights + 2 * (a.liquid.degree - 1) * row.h, last);

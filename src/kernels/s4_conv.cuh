@@ -27,7 +27,8 @@ template <int N> struct ConvBlock {
   static constexpr int THREADS = RowFft<N>::THREADS, COUNT = THREADS < 128 ? 128 / THREADS : 1;
   static constexpr int BLOCK = COUNT * THREADS;
   /* On a multiprocessor at least, which bounds the registers. */
-  static constexpr int FORWARD_BLOCKS = 640 / BLOCK, BACKWARD_BLOCKS = 512 / BLOCK;
+  static constexpr int FORWARD_BLOCKS = (RowFft<N>::POINTS == 32 ? 512 : 768) / BLOCK;
+  static constexpr int BACKWARD_BLOCKS = 512 / BLOCK;
 };
 
 /* The one kernel does the liquid term too. */
