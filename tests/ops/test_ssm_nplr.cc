@@ -308,6 +308,8 @@ TEST(NplrErrors, NameWhatIsWrong) {
 
 class NplrGolden : public testing::TestWithParam<const char *> {};
 
+// The gradient of log dt cancels to about a hundredth: rounding dk to float alone moves it by up to 5e-6, and
+// each stage in float adds as much, with or without contraction to fused multiply-adds.
 TEST_P(NplrGolden, KernelAndGradients) {
   if (!ssm_golden_present()) GTEST_SKIP() << "no conformance cases beside the source tree";
   SsmGolden golden = ssm_golden(GetParam());
@@ -319,7 +321,8 @@ TEST_P(NplrGolden, KernelAndGradients) {
     bench.backward(kernel_cotangent(golden));
     for (const char *name : {"C", "B", "P", "inv_w_real", "w_imag", "log_dt"}) {
       std::string full = std::string("kernel.") + name;
-      EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)), 2e-5)
+      const double tolerance = std::string(name) == "log_dt" ? 5e-5 : 2e-5;
+      EXPECT_LT(relative_error(bench.grad(full), golden.tensor.at("expect.grad." + full)), tolerance)
           << full << " on " << device;
     }
   }
