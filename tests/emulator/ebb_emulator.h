@@ -27,6 +27,13 @@ void ebb_emulator_reset(void);
 /* Whether accesses of kernels are checked: bounds, initialisation, races. */
 int ebb_emulator_checks(void);
 
+/* Calls so far, for tests of what a program leaves to replayed graphs: device memory taken, kernels and graphs
+   launched (a captured launch is none). */
+typedef struct EbbEmulatorCalls {
+  uint64_t allocations, kernels, graphs;
+} EbbEmulatorCalls;
+EbbEmulatorCalls ebb_emulator_calls(void);
+
 /* Of the running block: its dynamic shared memory, exactly as large as the launch asked for. */
 void *ebb_emulator_shared(void);
 size_t ebb_emulator_shared_bytes(void);

@@ -176,6 +176,7 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes) {
   if (error != cudaSuccess) return failed(error);
   *pointer = nullptr;
   if (bytes == 0) return cudaSuccess;
+  calls().allocations++;
   Arena &a = arena();
   if (bytes > a.memory) return failed(cudaErrorMemoryAllocation);
   Allocation made = placed(0, bytes);

@@ -101,6 +101,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   Guard guard(device_mutex());
   if (exec == nullptr) return failed(cudaErrorInvalidValue);
   auto work = exec->work;
+  calls().graphs++;
   return failed(enqueue(stream, [work] {
     for (const Work &one : *work)
       if (device_error() == cudaSuccess) one();

@@ -67,6 +67,11 @@ std::recursive_mutex &device_mutex() {
   return mutex;
 }
 
+EbbEmulatorCalls &calls() {
+  static EbbEmulatorCalls so_far = {};
+  return so_far;
+}
+
 cudaError_t failed(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
   return error;
@@ -92,6 +97,11 @@ void ebb_emulator_reset(void) {
   drop_everything();
   fault_error = last_error = cudaSuccess;
   fault_sentence.clear();
+}
+
+EbbEmulatorCalls ebb_emulator_calls(void) {
+  Guard guard(device_mutex());
+  return calls();
 }
 
 int ebb_emulator_checks(void) { return checks ? 1 : 0; }

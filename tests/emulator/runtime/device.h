@@ -3,6 +3,7 @@
 #define EBB_EMULATOR_DEVICE_H
 
 #include "cuda_runtime_api.h"
+#include "ebb_emulator.h"
 #include <mutex>
 #include <string>
 
@@ -16,6 +17,9 @@ constexpr int threads_per_multiprocessor = 2048;
 /* One host thread at a time is inside the runtime; kernels run on it. */
 std::recursive_mutex &device_mutex();
 using Guard = std::lock_guard<std::recursive_mutex>;
+
+/* What ebb_emulator_calls tells; under device_mutex. */
+EbbEmulatorCalls &calls();
 
 /* Remembers an error for cudaGetLastError; returns it. */
 cudaError_t failed(cudaError_t error);

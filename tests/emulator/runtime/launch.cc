@@ -29,6 +29,7 @@ cudaError_t launch(const Launch &wanted, cudaStream_t stream) {
   Guard guard(device_mutex());
   cudaError_t error = device_error();
   if (error == cudaSuccess) error = check(wanted.grid, wanted.block, wanted.shared_bytes, wanted.cooperative);
+  if (!is_capturing(stream)) calls().kernels++;
   return failed(error == cudaSuccess ? enqueue(stream, [wanted] { run_launch(wanted); }) : error);
 }
 
