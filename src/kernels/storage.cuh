@@ -53,7 +53,11 @@ __device__ __forceinline__ void store4(EbbBf16 *x, int64_t i, float4 value) {
   } while (0)
 
 /* An args pointer, which is declared float *, as what it is. */
-template <class S> static __host__ __device__ __forceinline__ const S *as(const float *x) { return reinterpret_cast<const S *>(x); }
-template <class S> static __host__ __device__ __forceinline__ S *as(float *x) { return reinterpret_cast<S *>(x); }
+template <class S> static __host__ __device__ __forceinline__ const S *as(const float *x) {
+  return reinterpret_cast<const S *>(x);
+}
+template <class S> static __host__ __device__ __forceinline__ S *as(float *x) {
+  return reinterpret_cast<S *>(x);
+}
 
 #endif

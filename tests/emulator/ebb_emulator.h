@@ -27,8 +27,8 @@ void ebb_emulator_reset(void);
 /* Whether accesses of kernels are checked: bounds, initialisation, races. */
 int ebb_emulator_checks(void);
 
-/* Calls so far, for tests of what a program leaves to replayed graphs: device memory taken, kernels and graphs
-   launched (a captured launch is none). */
+/* Calls so far, for tests of what a program leaves to replayed graphs: device memory taken, kernels and
+   graphs launched (a captured launch is none). */
 typedef struct EbbEmulatorCalls {
   uint64_t allocations, kernels, graphs;
 } EbbEmulatorCalls;

@@ -82,7 +82,7 @@ EBB_INLINE int64_t ebb_ssm_modes(const EbbSsmConfig *config) { return config->N 
 EBB_INLINE int64_t ebb_ssm_copies(const EbbSsmConfig *config) {
   return config->n_ssm ? config->n_ssm : config->H;
 }
-EBB_INLINE int64_t ebb_ssm_rank(const EbbSsmConfig *config) { return config->rank ? config->rank : 1; }
+EBB_INLINE int64_t ebb_ssm_rank(const EbbSsmConfig *config) { return config->rank == 2 ? 2 : 1; }
 /* Lk = min(L, round(l_max / rate)). */
 EBB_INLINE int64_t ebb_ssm_kernel_length(const EbbSsmConfig *config) {
   if (!config->l_max) return config->length;

@@ -194,7 +194,7 @@ static EbbStatus open_parts(EbbCuda *cuda) {
 }
 
 EbbStatus ebb_cuda_open(const char *name, int index, int threads, EbbDevice **out) {
-  struct cudaDeviceProp properties;
+  struct cudaDeviceProp properties = {0};
   EBB_TRY(check_driver(name));
   EBB_TRY(check_device(name, index, &properties));
   EbbCuda *cuda = calloc(1, sizeof *cuda);

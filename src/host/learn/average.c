@@ -3,8 +3,10 @@
 #include "host/learn/optim_kernels.h"
 
 static EbbStatus kernels_of(const EbbParams *params, const EbbOptimKernels **kernels) {
-  if (!ebb_params_placed(params)) return ebb_fail(EBB_STATE, "the parameters are not placed yet");
-  return ebb_optim_kernels(ebb_params_device(params), kernels);
+  *kernels = NULL;
+  if (ebb_params_placed(params)) return ebb_optim_kernels(ebb_params_device(params), kernels);
+  (void)ebb_fail(EBB_STATE, "the parameters are not placed yet");
+  return EBB_STATE;
 }
 
 EbbStatus ebb_average_create(EbbParams *params, float **average) {

@@ -10,7 +10,8 @@ EbbStatus ebb_optim_kernels(const EbbDevice *device, const EbbOptimKernels **ker
   };
   *kernels = backends[ebb_device_backend(device)];
   if (*kernels) return EBB_OK;
-  return ebb_fail(EBB_UNSUPPORTED, "this build has no optimiser for %s", ebb_device_description(device));
+  (void)ebb_fail(EBB_UNSUPPORTED, "this build has no optimiser for %s", ebb_device_description(device));
+  return EBB_UNSUPPORTED;
 }
 
 EbbStatus ebb_tally_create(EbbDevice *device, EbbTally **out) {

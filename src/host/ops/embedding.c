@@ -34,10 +34,12 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
 }
 
 static EbbStatus check_tokens(const EbbEmbeddingArgs *a) {
-  for (int64_t i = 0; i < a->B * a->L; i++)
-    if (a->tokens[i] < 0 || a->tokens[i] >= a->V)
-      return ebb_fault_fail(EBB_FAULT_TOKEN, (double)a->tokens[i], (double)(i / a->L), (double)(i % a->L),
-                            (double)(a->V - 1));
+  for (int64_t b = 0; b < a->B; b++)
+    for (int64_t l = 0; l < a->L; l++) {
+      const int32_t token = a->tokens[b * a->L + l];
+      if (token < 0 || token >= a->V)
+        return ebb_fault_fail(EBB_FAULT_TOKEN, (double)token, (double)b, (double)l, (double)(a->V - 1));
+    }
   return EBB_OK;
 }
 
