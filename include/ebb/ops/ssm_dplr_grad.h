@@ -65,7 +65,7 @@ typedef struct EbbDplrModeGrad {
 /* Column j: through r_j = d sum_i P_i kappa_ij, q_j = conj(P_j) d, s_Bj and the G_ij. */
 EBB_INLINE void ebb_dplr_column_grad(const EbbDplrChain *chain, const EbbDplrMode *mode, int64_t j, EbbC64 dr,
                                      EbbC64 dq, EbbDplrModeGrad *grad) {
-  int64_t rank = chain->rank;
+  int64_t rank = chain->rank == 2 ? 2 : 1; /* as many as P has room for */
   EbbC64 d = mode->d, q = ebb_dplr_q(mode, j), into = {0, 0};
   dq = ebb_c64_add(dq, ebb_c64_scale(ebb_c64_conj(mode->B), 2 * chain->dsB[j]));
   grad->B = ebb_c64_add(grad->B, ebb_c64_scale(ebb_c64_conj(q), 2 * chain->dsB[j]));

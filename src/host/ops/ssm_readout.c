@@ -185,7 +185,7 @@ static EbbDplrPart grad_of(const EbbSsmNplrArgs *args, int64_t m, int lane, cons
 }
 
 static EbbDplrChain chain_of(const EbbSsmNplrArgs *args, int64_t h, int lane, const Readout *now) {
-  int64_t rank = now->lanes.rank;
+  int64_t rank = ebb_ssm_rank(&args->config);
   EbbDplrChain chain = {.rank = rank, .dt = ebb_nplr_dt(args, h)};
   double G[4] = {0};
   for (int64_t m = 0; m < args->M; m++) {
