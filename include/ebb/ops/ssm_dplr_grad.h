@@ -62,10 +62,13 @@ typedef struct EbbDplrModeGrad {
   EbbC64 d, B, P[2];
 } EbbDplrModeGrad;
 
+/* As many as P has room for. */
+EBB_INLINE int64_t ebb_dplr_columns(const EbbDplrChain *chain) { return chain->rank == 2 ? 2 : 1; }
+
 /* Column j: through r_j = d sum_i P_i kappa_ij, q_j = conj(P_j) d, s_Bj and the G_ij. */
 EBB_INLINE void ebb_dplr_column_grad(const EbbDplrChain *chain, const EbbDplrMode *mode, int64_t j, EbbC64 dr,
                                      EbbC64 dq, EbbDplrModeGrad *grad) {
-  int64_t rank = chain->rank == 2 ? 2 : 1; /* as many as P has room for */
+  int64_t rank = ebb_dplr_columns(chain);
   EbbC64 d = mode->d, q = ebb_dplr_q(mode, j), into = {0, 0};
   dq = ebb_c64_add(dq, ebb_c64_scale(ebb_c64_conj(mode->B), 2 * chain->dsB[j]));
   grad->B = ebb_c64_add(grad->B, ebb_c64_scale(ebb_c64_conj(q), 2 * chain->dsB[j]));
@@ -93,7 +96,7 @@ EBB_INLINE double ebb_dplr_mode_grad(const EbbSsmNplrArgs *args, int64_t h, int6
   grad.B = ebb_c64_scale(ebb_c64_mul_conj(dpart->x0, mode->d), dt);
   grad.d = ebb_c64_add(ebb_c64_scale(ebb_c64_mul_conj(dpart->x0, mode->B), dt), ebb_c64_scale(dpart->a, 2));
   EbbC64 direct = ebb_c64_mul(mode->d, mode->B);
-  for (int64_t j = 0; j < chain->rank; j++) {
+  for (int64_t j = 0; j < ebb_dplr_columns(chain); j++) {
     ebb_dplr_column_grad(chain, mode, j, dpart->r[j], dpart->q[j], &grad);
     direct = ebb_c64_sub(direct, ebb_c64_scale(part->r[j], 0.5 * chain->sB[j]));
   }
