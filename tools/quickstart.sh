@@ -24,7 +24,10 @@ say "1/6 Packages"
 tools/install.sh build
 
 say "2/6 Build (build/release)"
-configure release -DEBB_BUILD_TESTS=OFF -DEBB_BUILD_BENCH=OFF >/dev/null
+# Kernels take nvcc minutes, for nothing where no GPU would run them.
+cuda=OFF
+if command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q "^GPU "; then cuda=AUTO; fi
+configure release -DEBB_BUILD_TESTS=OFF -DEBB_BUILD_BENCH=OFF "-DEBB_CUDA=$cuda" >/dev/null
 cmake --build build/release --target ebb_program -j "$(build_jobs)"
 ebb=build/release/ebb
 
