@@ -6,7 +6,7 @@ if(NOT EBB_CUDA MATCHES "^(AUTO|ON|OFF|EMULATED)$")
   message(FATAL_ERROR "EBB_CUDA=${EBB_CUDA}: use AUTO, ON, OFF or EMULATED")
 endif()
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES "80-real;90a-real" CACHE STRING "GPUs to build for, such as 80-real;90a-real")
+  set(CMAKE_CUDA_ARCHITECTURES "80;90a-real" CACHE STRING "GPUs to build for: 80 is machine code for 8.x, and PTX that newer ones translate")
 endif()
 
 set(EBB_CUDA_MODE ${EBB_CUDA})
