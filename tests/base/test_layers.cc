@@ -18,7 +18,7 @@ const std::map<std::string, int> kLayer = {
     {"graph.h", 4},  {"optim.h", 5},   {"schedule.h", 5},    {"config.h", 6},  {"data.h", 6},
     {"model.h", 6},  {"stream.h", 6},  {"safetensors.h", 7}, {"metrics.h", 7}, {"checkpoint.h", 7},
     {"train.h", 7},  {"verify.h", 7},  {"status.def", 0},    {"ops.def", 3},   {"config.def", 6},
-    {"fault.h", 0},  {"fault.def", 0}, {"tally.h", 5},
+    {"fault.h", 0},  {"fault.def", 0}, {"tally.h", 5},       {"tableau.h", 0}, {"solvers.def", 0},
 };
 
 // What stands between `before` and `after` in a line that starts with `before`; "" elsewhere.
