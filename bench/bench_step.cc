@@ -144,7 +144,7 @@ public:
   void work() {
     const EbbRun run = {device_, true, 1, uint64_t(step_)};
     must(ebb_graph_forward(graph_, &run));
-    must(ebb_tally_add(device_, tally_, floats_of(values_.loss), floats_of(values_.correct),
+    must(ebb_tally_add(device_, tally_, floats_of(values_.loss), floats_of(values_.scores),
                        floats_of(values_.weights), config_.B));
     must(ebb_graph_copy_grad(graph_, values_.loss, loss_gradient_));
     must(ebb_graph_backward(graph_, &run));

@@ -23,6 +23,8 @@ typedef struct EbbTrainState {
   int64_t plateau_bad_epochs;
   double epoch_loss, epoch_correct, epoch_weight; /* running sums of the epoch's training metrics */
   int64_t averaged;                               /* updates inside the SWA average */
+  /* More of those sums; 0 in files from before they were kept. */
+  double epoch_true_positive, epoch_false_positive, epoch_false_negative;
 } EbbTrainState;
 
 /* Averages of the parameters kept beside them (EMA, SWA): `name` prefixes the tensors ("ema" + "." +

@@ -14,15 +14,17 @@ extern "C" {
 
 typedef enum EbbSplit { EBB_TRAIN, EBB_VALIDATION, EBB_TEST, EBB_SPLITS } EbbSplit;
 
-/* One split: sequences of tokens (token data) or of feature vectors (value data), one target a sample.
-   A retrieval sample is two sequences: its samples have n_towers = 2 and sequence 2*s + tower. */
+/* One split: sequences of tokens (token data) or of feature vectors (value data), one target a sample, or one
+   an element where the data set is per_step. A retrieval sample is two sequences: its samples have n_towers =
+   2 and sequence 2*s + tower. */
 typedef struct EbbSamples {
   int64_t n_samples;
   int64_t *offset; /* (n_samples * n_towers + 1): sequence q is elements offset[q] .. offset[q+1]-1 */
   int32_t *tokens; /* or NULL */
   float *values;   /* element e has d_input floats at values[e * d_input]; or NULL */
-  int32_t *labels; /* (n_samples) class indices, or NULL */
-  float *targets;  /* (n_samples, d_output) regression targets, or NULL */
+  int32_t *labels; /* (n_samples), per step (elements): class indices; or NULL */
+  float *targets;  /* (n_samples, d_output), per step (elements, d_output): regression targets; or NULL */
+  float *elapsed;  /* (elements) time since the element before, for sampling that is not regular; or NULL */
 } EbbSamples;
 
 typedef struct EbbDataset {
@@ -34,6 +36,8 @@ typedef struct EbbDataset {
   int64_t n_towers;   /* 1, or 2 for retrieval */
   int64_t longest;    /* longest sequence of all splits */
   bool variable_length;
+  bool per_step;        /* every element has a target of its own; n_towers is 1 */
+  float *class_weights; /* (n_classes) what the loss of a class is multiplied by, or NULL: all 1 */
   EbbSamples split[EBB_SPLITS];
   char **token_text; /* (vocabulary) or NULL */
 } EbbDataset;
@@ -44,20 +48,23 @@ typedef struct EbbDataset {
 EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
 void ebb_dataset_destroy(EbbDataset *dataset);
 
-/* The most frequent label's share of a split, in 0..1, and that label. The split must have labels. */
+/* The most frequent label's share of a split, in 0..1, and that label. The split must have labels; per step
+   every element counts. */
 double ebb_dataset_majority(const EbbDataset *dataset, EbbSplit split, int32_t *label);
 
-/* One batch in host memory, padded with token 0 / value 0.0 to `length`. Rows beyond n_valid repeat row 0 and
-   weigh 0. Retrieval: rows 0..B-1 are the first towers, B..2B-1 the second. */
+/* One batch in host memory, padded with token 0 / value 0.0 / label 0 / target 0.0 / elapsed 1.0 to `length`.
+   Rows beyond n_valid repeat row 0 and weigh 0, as does padding per step. Retrieval: rows 0..B-1 are the
+   first towers, B..2B-1 the second. */
 typedef struct EbbBatch {
   int64_t rows, length; /* B (samples) and L */
   int64_t n_valid;      /* samples of real data, <= rows */
   int32_t *tokens;      /* (B * n_towers, L) or NULL */
   float *values;        /* (B * n_towers, L, d_input) or NULL */
   int32_t *lengths;     /* (B * n_towers) */
-  int32_t *labels;      /* (B) or NULL */
-  float *targets;       /* (B, d_output) or NULL */
-  float *weights;       /* (B) 1 for real rows, 0 for filler */
+  float *elapsed;       /* (B * n_towers, L) or NULL */
+  int32_t *labels;      /* (B), per step (B, L); or NULL */
+  float *targets;       /* (B, d_output), per step (B, L, d_output); or NULL */
+  float *weights;       /* (B), per step (B, L): 1 for real rows and steps, 0 for filler */
 } EbbBatch;
 
 typedef struct EbbLoaderConfig {

@@ -8,6 +8,7 @@
 #include "ebb/config.h"
 #include "ebb/data.h"
 #include "ebb/graph.h"
+#include "ebb/ops/cross_entropy.h"
 #include "ebb/ops/s4_liquid.h"
 #include "ebb/ops/ssm.h"
 
@@ -69,11 +70,13 @@ typedef struct EbbSequence {
   double dropout;
   EbbS4Layer layer;
   EbbDecoder decoder;
+  bool per_step; /* the decoder is applied to every step, without pooling; decoder SEQUENCE only */
   EbbPooling pooling;
   bool use_lengths;  /* the layers' inputs are masked beyond each row's length */
   bool pool_lengths; /* and pooling takes the valid steps only */
   int64_t d_output;
   EbbLoss loss;
+  EbbCrossEntropyConfig class_weights; /* of the loss CROSS_ENTROPY */
 } EbbSequence;
 
 /* A layer from the keys model.layer.* and model.d_model. Errors: UNSUPPORTED names the key. */
@@ -92,14 +95,15 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
 typedef struct EbbSequenceValues {
   EbbValue input;   /* tokens (R, L) i32, or x (R, L, d_input) f32 */
   EbbValue lengths; /* (R) i32; EBB_NO_VALUE without use_lengths */
-  EbbValue labels;  /* (B) i32, or targets (B, d_output) f32 */
-  EbbValue weights; /* (B) f32 */
-  EbbValue logits;  /* (B, d_output) */
+  EbbValue elapsed; /* (R, L) f32; EBB_NO_VALUE where the model does not ask for times */
+  EbbValue labels;  /* (B) i32, or targets (B, d_output) f32; per step (B, L), (B, L, d_output) */
+  EbbValue weights; /* (B) f32; per step (B, L) */
+  EbbValue logits;  /* (B, d_output); per step (B, L, d_output) */
   EbbValue loss;    /* () */
-  EbbValue correct; /* (): weighted count of right predictions; EBB_NO_VALUE for MSE */
+  EbbValue scores;  /* (EBB_SCORE_SUMS) */
 } EbbSequenceValues;
 
-/* Records the model for B samples of length L. logits, loss and correct are graph outputs. */
+/* Records the model for B samples of length L. logits, loss and scores are graph outputs. */
 EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
                               EbbSequenceValues *out) EBB_MUST_CHECK;
 

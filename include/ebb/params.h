@@ -16,7 +16,8 @@ extern "C" {
 
 typedef struct EbbParams EbbParams;
 
-typedef enum EbbConstraint { EBB_FREE, EBB_NONNEGATIVE } EbbConstraint;
+/* CLIPPED: to the nearest number in [low, high]. */
+typedef enum EbbConstraint { EBB_FREE, EBB_NONNEGATIVE, EBB_CLIPPED } EbbConstraint;
 
 /* How a value is drawn: constant a; uniform in [-a, a]; uniform in [a, b]; normal with standard deviation a.
  */
@@ -29,6 +30,7 @@ typedef struct EbbParamSpec {
   bool own_lr, own_decay;   /* false: the optimiser's learning rate / weight decay */
   double lr, weight_decay;  /* used where own_* is set; lr 0 freezes */
   EbbConstraint constraint; /* enforced after every optimiser step */
+  double low, high;         /* of EBB_CLIPPED, low <= high */
   EbbDraw draw;
   double a, b;
 } EbbParamSpec;
@@ -44,6 +46,7 @@ typedef struct EbbParamGroup {
   bool own_lr, own_decay;
   double lr, weight_decay;
   EbbConstraint constraint;
+  double low, high;   /* of EBB_CLIPPED */
   int64_t begin, end; /* floats begin..end-1 of the flat buffers */
 } EbbParamGroup;
 
@@ -53,7 +56,8 @@ void ebb_params_destroy(EbbParams *params);
 EbbDevice *ebb_params_device(const EbbParams *params);
 
 /* Declares `scope`.`spec->name`, or finds it where it is declared already (then shape and kind must agree).
-   Errors: SHAPE (the name exists with another shape), STATE (new name after ebb_params_place), MEMORY. */
+   Errors: SHAPE (the name exists with another shape), INVALID (clipped to an empty range), STATE (new name
+   after ebb_params_place), MEMORY. */
 EbbStatus ebb_params_declare(EbbParams *params, const char *scope, const EbbParamSpec *spec,
                              int *index) EBB_MUST_CHECK;
 

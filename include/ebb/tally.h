@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ebb/device.h"
+#include "ebb/ops/scores.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,9 +15,10 @@ extern "C" {
 typedef enum EbbTallyFailure { EBB_TALLY_FINE, EBB_TALLY_LOSS, EBB_TALLY_GRADIENT } EbbTallyFailure;
 
 typedef struct EbbTally {
-  double loss, correct, weight; /* sums over samples: loss, hits, and how many */
-  double last_loss;             /* of the latest batch */
-  double norm;                  /* of the gradients of the latest update */
+  double loss, weight; /* sums over samples (steps, where every step has a target): loss, how many */
+  double scores[EBB_SCORE_SUMS]; /* sums of ebb/ops/scores.h */
+  double last_loss;              /* of the latest batch */
+  double norm;                   /* of the gradients of the latest update */
   int64_t batches;
   int64_t failed_batch; /* `batches` when the first loss or gradient that is not finite came, itself not
                            counted */
@@ -32,10 +34,10 @@ void ebb_tally_destroy(EbbDevice *device, EbbTally *tally);
 EbbStatus ebb_tally_write(EbbDevice *device, EbbTally *tally, const EbbTally *host) EBB_MUST_CHECK;
 EbbStatus ebb_tally_read(EbbDevice *device, const EbbTally *tally, EbbTally *host) EBB_MUST_CHECK;
 
-/* Adds a batch, all pointers in device memory: its mean loss (), hits () or NULL, and weights (B), whose sum
-   is the number of its samples. Can be recorded. */
-EbbStatus ebb_tally_add(EbbDevice *device, EbbTally *tally, const float *loss, const float *correct,
-                        const float *weights, int64_t B) EBB_MUST_CHECK;
+/* Adds a batch, all pointers in device memory: its mean loss (), scores (EBB_SCORE_SUMS) or NULL, and the
+   weights of its n rows, whose sum is the number of its samples. Can be recorded. */
+EbbStatus ebb_tally_add(EbbDevice *device, EbbTally *tally, const float *loss, const float *scores,
+                        const float *weights, int64_t n) EBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,28 @@
 extern "C" {
 #endif
 
+/* What a split is scored by. F1 = 2 P R / (P + R + 1e-6) of class 1 over all samples or steps, with P = tp /
+   (tp
+   + fp + 1e-5) and R = tp / (tp + fn + 1e-5). Source: the LTC paper's code. */
+typedef enum EbbMetricKind {
+  EBB_METRIC_LOSS,
+  EBB_METRIC_ACCURACY,
+  EBB_METRIC_F1,
+  EBB_METRIC_RMSE,
+  EBB_METRIC_MSE,
+  EBB_METRIC_MAE,
+  EBB_METRICS
+} EbbMetricKind;
+
+typedef struct EbbMetricFacts {
+  const char *name;    /* as in val/accuracy */
+  const char *label;   /* a short one for lines of text */
+  const char *heading; /* for a field of its own */
+  bool more_is_better;
+} EbbMetricFacts;
+
+const EbbMetricFacts *ebb_metric(EbbMetricKind kind);
+
 /* A model with its data, parameters and graphs, ready to train or to evaluate. */
 typedef struct EbbExperiment EbbExperiment;
 
@@ -28,11 +50,15 @@ void ebb_experiment_destroy(EbbExperiment *experiment);
 const EbbDataset *ebb_experiment_dataset(const EbbExperiment *experiment);
 EbbParams *ebb_experiment_params(const EbbExperiment *experiment);
 EbbDevice *ebb_experiment_device(const EbbExperiment *experiment);
+/* What picks the best epoch: train.monitor. */
+EbbMetricKind ebb_experiment_monitor(const EbbExperiment *experiment);
 
 typedef struct EbbScores {
   double loss;
-  double score; /* accuracy (0..1) for classification, RMSE for regression */
-  int64_t samples;
+  EbbMetricKind kind;         /* of the task: task.metrics */
+  double score;               /* metric[kind] */
+  double metric[EBB_METRICS]; /* shares in 0..1; NAN where the targets have no such metric */
+  int64_t samples;            /* steps, where every step has a target */
 } EbbScores;
 
 /* What evaluation and training tell while they work; any may be NULL. */

@@ -47,23 +47,27 @@ static __device__ void score_row(const EbbCrossEntropyArgs &a, int64_t b, EbbFau
   if (!inside) ebb_fault(fault, EBB_FAULT_LABEL, (double)label, (double)b, (double)(V - 1), 0);
   a.lse[b] = (float)lse;
   a.rows[2 * b] = inside ? lse - (double)logits[label] : 0;
-  a.rows[2 * b + 1] = best.at == label;
+  a.rows[2 * b + 1] = (double)best.at;
 }
 
 /* By one block, after all rows are scored. */
 static __device__ void join_rows(const EbbCrossEntropyArgs &a, EbbFault *fault, double *scratch) {
   const double weight_sum = row_weight_sum(a.weights, a.B, EBB_FAULT_CROSS_ENTROPY_WEIGHT,
                                            EBB_FAULT_CROSS_ENTROPY_WEIGHTS, fault, scratch);
-  double loss = 0, correct = 0;
+  double loss = 0, scores[EBB_SCORE_SUMS] = {};
   for (int64_t b = threadIdx.x; b < a.B; b += blockDim.x) {
     const double w = (double)row_weight(a.weights, b);
-    if (w > 0) loss += w * a.rows[2 * b], correct += w * a.rows[2 * b + 1];
+    const int label = a.labels[b];
+    if (!(w > 0) || label < 0 || label >= a.V) continue;
+    loss += w * (double)ebb_class_weight(&a.config, label) * a.rows[2 * b];
+    const int predicted = (int)a.rows[2 * b + 1];
+    for (int s = 0; s < EBB_SCORE_SUMS; s++) scores[s] += w * ebb_class_score(s, predicted, label);
   }
   loss = block_sum(loss, scratch);
-  correct = block_sum(correct, scratch);
+  for (int s = 0; s < EBB_SCORE_SUMS; s++) scores[s] = block_sum(scores[s], scratch);
   if (threadIdx.x > 0) return;
   *a.loss = (float)(loss / weight_sum);
-  *a.correct = (float)correct;
+  for (int s = 0; s < EBB_SCORE_SUMS; s++) a.scores[s] = (float)scores[s];
   *a.weight_sum = weight_sum;
 }
 
@@ -83,16 +87,18 @@ __global__ void join_all_rows(EbbCrossEntropyArgs a, EbbFault *fault) {
   join_rows(a, fault, scratch);
 }
 
-/* `chunks` blocks a row. */
-__global__ void score_gradient(EbbCrossEntropyArgs a, int chunks) {
-  const int64_t b = blockIdx.x / chunks, v = (int64_t)(blockIdx.x % chunks) * blockDim.x + threadIdx.x;
-  if (v >= a.V) return;
+/* One thread a score. */
+__global__ void score_gradient(EbbCrossEntropyArgs a) {
+  const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+  if (at >= a.B * a.V) return;
+  const int64_t b = at / a.V, v = at % a.V, label = a.labels[b];
   const double w = (double)row_weight(a.weights, b);
-  const float scale = w > 0 ? (float)((double)*a.dloss / *a.weight_sum * w) : 0.0f;
-  const int64_t at = b * a.V + v;
   float gradient = 0;
-  if (scale != 0) gradient = scale * ebb_class_probability(a.logits[at], a.lse[b]);
-  if (v == a.labels[b]) gradient -= scale;
+  if (w > 0 && label >= 0 && label < a.V) {
+    const double weight = w * (double)ebb_class_weight(&a.config, label);
+    const float scale = (float)((double)*a.dloss / *a.weight_sum * weight);
+    gradient = scale * ebb_class_probability(a.logits[at], a.lse[b]) - (v == label ? scale : 0.0f);
+  }
   store_or_add(a.dlogits, at, gradient, a.add_dlogits);
 }
 
@@ -111,9 +117,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
 static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbCrossEntropyArgs *a = (const EbbCrossEntropyArgs *)args;
   if (!a->dlogits) return EBB_OK;
-  const unsigned threads = ebb_threads(a->V, THREADS);
-  const unsigned chunks = ebb_blocks(a->V, threads);
-  return EBB_LAUNCH(run, score_gradient, dim3((unsigned)a->B * chunks), dim3(threads), 0, *a, (int)chunks);
+  return EBB_LAUNCH(run, score_gradient, dim3(ebb_blocks(a->B * a->V, THREADS)), dim3(THREADS), 0, *a);
 }
 
 extern "C" const EbbKernels ebb_cross_entropy_cuda = {forward, backward};

@@ -71,7 +71,7 @@ __device__ Verdict judge(const EbbUpdate &u) {
 __device__ __forceinline__ void step_one(const EbbUpdateGroup &group, const EbbAdamWRates &rates,
                                          float *value, float grad, float *m, float *v) {
   const float moved = ebb_adamw_update(&rates, *value, grad, m, v);
-  *value = group.constraint == EBB_NONNEGATIVE && moved < 0 ? 0.0f : moved;
+  *value = group.constraint == EBB_FREE ? moved : ebb_constrained(moved, group.low, group.high);
 }
 
 /* The group that element i belongs to, or NULL; a border never falls into four neighbours. */
@@ -146,19 +146,19 @@ EbbStatus swap(EbbDevice *device, float *a, float *b, int64_t size) {
 /* ---- the tally ---- */
 
 __global__ void __launch_bounds__(THREADS)
-    count_batch(EbbTally *tally, const float *loss, const float *correct, const float *weights, int64_t B) {
+    count_batch(EbbTally *tally, const float *loss, const float *scores, const float *weights, int64_t n) {
   EBB_SHARED(double, scratch);
   double samples = 0;
-  for (int64_t b = threadIdx.x; b < B; b += THREADS) samples += (double)weights[b];
+  for (int64_t b = threadIdx.x; b < n; b += THREADS) samples += (double)weights[b];
   samples = block_sum(samples, scratch);
-  if (threadIdx.x == 0) ebb_tally_count(tally, *loss, correct ? *correct : 0.0f, samples);
+  if (threadIdx.x == 0) ebb_tally_count(tally, *loss, scores, samples);
 }
 
-EbbStatus tally(EbbDevice *device, EbbTally *sums, const float *loss, const float *correct,
-                const float *weights, int64_t B) {
+EbbStatus tally(EbbDevice *device, EbbTally *sums, const float *loss, const float *scores,
+                const float *weights, int64_t n) {
   const EbbRun run = on(device);
-  return EBB_LAUNCH(&run, count_batch, dim3(1), dim3(THREADS), 32 * sizeof(double), sums, loss, correct,
-                    weights, B);
+  return EBB_LAUNCH(&run, count_batch, dim3(1), dim3(THREADS), 32 * sizeof(double), sums, loss, scores,
+                    weights, n);
 }
 
 } // namespace

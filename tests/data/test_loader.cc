@@ -297,6 +297,64 @@ TEST(Loader, ValuesAndTargets) {
 }
 
 /* Both towers share one length; second towers stand behind all the first ones, fillers repeat both. */
+/* Element e of sequence q has label (q + e) % 10, targets (q, e) and stands 0.5 + e after the one before. */
+struct StepSet : Set {
+  std::vector<float> elapsed;
+  StepSet(int64_t n, bool classes) : Set(n, uneven) {
+    use_values();
+    labels.clear(), targets.clear();
+    for (int64_t q = 0; q < n; q++)
+      for (int64_t e = 0; e < offset[size_t(q) + 1] - offset[size_t(q)]; e++) {
+        labels.push_back(int32_t((q + e) % 10));
+        targets.push_back(float(q)), targets.push_back(float(e));
+        elapsed.push_back(0.5F + float(e));
+      }
+    EbbSamples &samples = dataset.split[EBB_TRAIN];
+    samples.labels = classes ? labels.data() : nullptr;
+    samples.targets = classes ? nullptr : targets.data();
+    samples.elapsed = elapsed.data();
+    dataset.per_step = true;
+    dataset.n_classes = classes ? 10 : 0, dataset.d_output = classes ? 10 : 2;
+  }
+};
+
+TEST(Loader, TargetsOfEveryStep) {
+  for (bool classes : {true, false}) {
+    StepSet set(5, classes);
+    EbbLoaderConfig config = plain(4);
+    config.bucket_quantum = 3;
+    Loader loader = open_loader(set, config);
+    for (int64_t index = 0; index < 2; index++) {
+      const EbbBatch &batch = batch_of(loader, 0, index);
+      ASSERT_EQ(batch.labels != nullptr, classes);
+      ASSERT_EQ(batch.targets != nullptr, !classes);
+      for (int64_t row = 0; row < batch.rows; row++) {
+        const bool filler = row >= batch.n_valid;
+        const int64_t q = 4 * index + (filler ? 0 : row);
+        for (int64_t e = 0; e < batch.length; e++) {
+          const size_t at = size_t(row * batch.length + e);
+          const bool real = e < batch.lengths[row];
+          EXPECT_EQ(batch.weights[at], real && !filler ? 1.0F : 0.0F);
+          EXPECT_EQ(batch.elapsed[at], real ? 0.5F + float(e) : 1.0F);
+          if (classes) EXPECT_EQ(batch.labels[at], real ? (q + e) % 10 : 0);
+          if (!classes) EXPECT_EQ(batch.targets[2 * at], real ? float(q) : 0.0F);
+          if (!classes) EXPECT_EQ(batch.targets[2 * at + 1], real ? float(e) : 0.0F);
+        }
+      }
+    }
+  }
+}
+
+TEST(Loader, MajorityOfSteps) {
+  StepSet set(3, true);
+  std::fill(set.labels.begin(), set.labels.end(), 4);
+  set.labels[0] = 2;
+  int32_t label = 0;
+  const double n = double(set.labels.size());
+  EXPECT_EQ(ebb_dataset_majority(&set.dataset, EBB_TRAIN, &label), (n - 1) / n);
+  EXPECT_EQ(label, 4);
+}
+
 TEST(Loader, Retrieval) {
   Set set(5, uneven, 2);
   EbbLoaderConfig config = plain(3);

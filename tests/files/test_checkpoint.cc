@@ -23,6 +23,7 @@ EbbTrainState some_state() {
   state.epoch_correct = -0.0;
   state.epoch_weight = -std::numeric_limits<double>::max();
   state.averaged = 3;
+  state.epoch_true_positive = 5, state.epoch_false_positive = 0.25, state.epoch_false_negative = 1e9;
   return state;
 }
 
@@ -287,6 +288,18 @@ TEST(Checkpoint, WrongMetadataAreNamed) {
                   {"state.best_score"});
   expect_contains(refused(small_model, patched("m7", "state.averaged", "state.overaged"), EBB_FORMAT),
                   {"have no 'state.averaged'"});
+}
+
+// Files from before F1 was counted have no sums of it.
+TEST(Checkpoint, SumsThatOlderFilesLackAreZero) {
+  std::string path = patched("older", "state.epoch_true_positive", "state.epoch_true_pusitive");
+  Model model(small_model, 12);
+  EbbTrainState state = {};
+  state.epoch_true_positive = 7;
+  ASSERT_EQ(ebb_checkpoint_load(path.c_str(), model.params, &state, nullptr, 0), EBB_OK) << ebb_error();
+  EXPECT_EQ(state.epoch_true_positive, 0);
+  EXPECT_EQ(state.epoch_false_positive, 0.25);
+  EXPECT_EQ(state.epoch_false_negative, 1e9);
 }
 
 TEST(Checkpoint, AFailedSaveKeepsTheOldFile) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -14,18 +15,21 @@ namespace {
 using Floats = std::vector<float>;
 using Doubles = std::vector<double>;
 
-// Four parameters in four groups: the optimiser's settings, own rate and no decay, frozen, and kept
-// non-negative.
+// Six parameters in six groups: the optimiser's settings, own rate and no decay, frozen, kept non-negative,
+// and clipped to two ranges.
 struct Model {
   explicit Model(const std::string &name = "cpu", int threads = 1, int64_t size = 40000) {
     EXPECT_EQ(ebb_device_open(name.c_str(), threads, &device), EBB_OK) << ebb_error();
     EXPECT_EQ(ebb_params_create(device, &params), EBB_OK);
-    EbbParamSpec plain = {}, own = {}, frozen = {}, positive = {};
+    EbbParamSpec plain = {}, own = {}, frozen = {}, positive = {}, clipped = {}, wider = {};
     plain.name = "plain", own.name = "own", frozen.name = "frozen", positive.name = "positive";
+    clipped.name = "clipped", wider.name = "wider";
+    clipped.constraint = wider.constraint = EBB_CLIPPED;
+    clipped.low = 0.01, clipped.high = 0.1, wider.low = -0.02, wider.high = 0.1;
     own.own_lr = own.own_decay = frozen.own_lr = true;
     own.lr = 0.02;
     positive.constraint = EBB_NONNEGATIVE;
-    for (EbbParamSpec *spec : {&plain, &own, &frozen, &positive}) {
+    for (EbbParamSpec *spec : {&plain, &own, &frozen, &positive, &clipped, &wider}) {
       const int64_t dim = spec == &plain ? size : 37;
       spec->shape = ebb_shape_from(1, &dim);
       spec->draw = EBB_DRAW_NORMAL, spec->a = 0.1;
@@ -90,14 +94,14 @@ const EbbAdamW kConfig = {0.01, 0.05, 0.9, 0.999, 1e-8};
 struct Reference {
   Doubles p, m, v;
   explicit Reference(const Floats &start) : p(start.begin(), start.end()), m(p.size()), v(p.size()) {}
-  void step(const Floats &g, double lr, double decay, int t, bool nonnegative) {
+  void step(const Floats &g, double lr, double decay, int t, double low = -INFINITY, double high = INFINITY) {
     for (size_t i = 0; i < p.size(); i++) {
       const double gi = g[i];
       m[i] = 0.9 * m[i] + 0.1 * gi;
       v[i] = 0.999 * v[i] + 0.001 * gi * gi;
       p[i] = p[i] * (1 - lr * decay) - lr * (m[i] / (1 - std::pow(0.9, t))) /
                                            (std::sqrt(v[i]) / std::sqrt(1 - std::pow(0.999, t)) + 1e-8);
-      if (nonnegative) p[i] = std::max(p[i], 0.0);
+      p[i] = std::min(std::max(p[i], low), high);
     }
   }
 };
@@ -115,20 +119,27 @@ INSTANTIATE_TEST_SUITE_P(Devices, OptimizerOn, testing::ValuesIn(ebb_test::devic
 
 TEST_P(OptimizerOn, FollowsTheSpecificationInEveryGroup) {
   Model model(GetParam());
-  Reference plain(model.values("m.plain")), own(model.values("m.own")), positive(model.values("m.positive"));
+  Reference plain(model.values("m.plain")), own(model.values("m.own")), positive(model.values("m.positive")),
+      clipped(model.values("m.clipped")), wider(model.values("m.wider"));
   const Floats frozen = model.values("m.frozen");
   for (int t = 1; t <= 6; t++) {
     const double factor = t == 1 ? 0 : 0.2 * t; // a warm-up: the first update changes moments only
     model.random_grads(uint64_t(t));
-    plain.step(grad_of(model, "m.plain"), kConfig.lr * factor, kConfig.weight_decay, t, false);
-    own.step(grad_of(model, "m.own"), 0.02 * factor, 0, t, false);
-    positive.step(grad_of(model, "m.positive"), kConfig.lr * factor, kConfig.weight_decay, t, true);
+    plain.step(grad_of(model, "m.plain"), kConfig.lr * factor, kConfig.weight_decay, t);
+    own.step(grad_of(model, "m.own"), 0.02 * factor, 0, t);
+    positive.step(grad_of(model, "m.positive"), kConfig.lr * factor, kConfig.weight_decay, t, 0);
+    clipped.step(grad_of(model, "m.clipped"), kConfig.lr * factor, kConfig.weight_decay, t, 0.01, 0.1);
+    wider.step(grad_of(model, "m.wider"), kConfig.lr * factor, kConfig.weight_decay, t, -0.02, 0.1);
     model.update(kConfig, t, factor);
   }
   const struct {
     const char *name;
     const Reference &expected;
-  } rows[] = {{"m.plain", plain}, {"m.own", own}, {"m.positive", positive}};
+  } rows[] = {{"m.plain", plain},
+              {"m.own", own},
+              {"m.positive", positive},
+              {"m.clipped", clipped},
+              {"m.wider", wider}};
   for (const auto &row : rows) {
     const Floats got = model.values(row.name);
     for (size_t i = 0; i < got.size(); i++)
@@ -138,6 +149,10 @@ TEST_P(OptimizerOn, FollowsTheSpecificationInEveryGroup) {
   int zeros = 0;
   for (float v : model.values("m.positive")) zeros += v == 0;
   EXPECT_GT(zeros, 3);
+  for (const float bound : {0.01F, 0.1F}) {
+    const Floats got = model.values("m.clipped");
+    EXPECT_GT(std::count(got.begin(), got.end(), bound), 0) << bound;
+  }
 }
 
 TEST_P(OptimizerOn, FirstUpdateWithRateZeroKeepsValuesAndFillsMoments) {
@@ -154,7 +169,7 @@ TEST_P(OptimizerOn, GradientsAreZeroAfterwards) {
   Model model(GetParam());
   model.random_grads(1);
   model.update(kConfig, 1, 1);
-  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"})
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive", "m.clipped", "m.wider"})
     EXPECT_EQ(grad_of(model, name), Floats(grad_of(model, name).size(), 0.0F)) << name;
 }
 
@@ -162,10 +177,10 @@ TEST_P(OptimizerOn, ClippingIsThatOfScaledGradients) {
   Model clipped(GetParam()), plain(GetParam());
   clipped.random_grads(2);
   double sum = 0;
-  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"})
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive", "m.clipped", "m.wider"})
     for (float g : grad_of(clipped, name)) sum += double(g) * g;
   const float scale = float(3 / (std::sqrt(sum) + 1e-6));
-  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"}) {
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive", "m.clipped", "m.wider"}) {
     Floats grad = grad_of(clipped, name);
     for (float &g : grad) g *= scale;
     plain.set_grad(name, grad);
@@ -213,7 +228,7 @@ TEST_P(OptimizerOn, NothingChangesWhereAGradientIsNotFinite) {
   ebb_tally_destroy(model.device, tally);
 }
 
-// Losses (), hits () and weights (B) of one batch in device memory.
+// Losses (), scores (4) and weights (B) of one batch in device memory.
 struct Batch {
   EbbDevice *device;
   void *memory = nullptr;
@@ -231,17 +246,18 @@ TEST_P(OptimizerOn, TallySumsBatchesAndNotesTheFirstBadLoss) {
   Model model(GetParam());
   EbbTally *tally = nullptr, seen = {};
   ASSERT_EQ(ebb_tally_create(model.device, &tally), EBB_OK);
-  const Batch good(model.device, {0.5F, 2, 1, 1, 1, 0}), bad(model.device, {NAN, 1, 1, 1, 0, 0});
-  ASSERT_EQ(ebb_tally_add(model.device, tally, good.at(0), good.at(1), good.at(2), 4), EBB_OK);
-  ASSERT_EQ(ebb_tally_add(model.device, tally, good.at(0), nullptr, good.at(2), 4), EBB_OK);
+  const Batch good(model.device, {0.5F, 2, 3, 4, 5, 1, 1, 1, 0}),
+      bad(model.device, {NAN, 1, 0, 0, 0, 1, 1, 0, 0});
+  ASSERT_EQ(ebb_tally_add(model.device, tally, good.at(0), good.at(1), good.at(5), 4), EBB_OK);
+  ASSERT_EQ(ebb_tally_add(model.device, tally, good.at(0), nullptr, good.at(5), 4), EBB_OK);
   ASSERT_EQ(ebb_tally_read(model.device, tally, &seen), EBB_OK);
   EXPECT_EQ(seen.loss, 0.5 * 3 + 0.5 * 3);
-  EXPECT_EQ(seen.correct, 2);
+  for (int s = 0; s < EBB_SCORE_SUMS; s++) EXPECT_EQ(seen.scores[s], 2 + s);
   EXPECT_EQ(seen.weight, 6);
   EXPECT_EQ(seen.last_loss, 0.5);
   EXPECT_EQ(seen.failure, EBB_TALLY_FINE);
   for (const Batch *batch : {&bad, &good, &bad})
-    ASSERT_EQ(ebb_tally_add(model.device, tally, batch->at(0), batch->at(1), batch->at(2), 4), EBB_OK);
+    ASSERT_EQ(ebb_tally_add(model.device, tally, batch->at(0), batch->at(1), batch->at(5), 4), EBB_OK);
   ASSERT_EQ(ebb_tally_read(model.device, tally, &seen), EBB_OK);
   EXPECT_EQ(seen.failure, EBB_TALLY_LOSS);
   EXPECT_EQ(seen.failed_batch, 2);
@@ -275,7 +291,7 @@ TEST_P(OptimizerOn, NormIsTheEuclideanNorm) {
   Model model(GetParam());
   model.random_grads(4);
   double sum = 0;
-  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive"})
+  for (const char *name : {"m.plain", "m.own", "m.frozen", "m.positive", "m.clipped", "m.wider"})
     for (float g : grad_of(model, name)) sum += double(g) * g;
   model.update(kConfig, 1, 1);
   EXPECT_NEAR(model.norm() / std::sqrt(sum), 1, 1e-6);
@@ -340,6 +356,20 @@ TEST_P(OptimizerOn, WeightsOfAMeanGiveTheMean) {
   ASSERT_EQ(ebb_average_swap(model.params, average), EBB_OK);
   EXPECT_NEAR(model.values("m.own")[20], 3.5, 1e-6);
   ebb_device_free(model.device, average);
+}
+
+TEST(AdamW, ClippingToAnEmptyRangeIsRefused) {
+  EbbDevice *device = nullptr;
+  EbbParams *params = nullptr;
+  ASSERT_EQ(ebb_device_open("cpu", 1, &device), EBB_OK);
+  ASSERT_EQ(ebb_params_create(device, &params), EBB_OK);
+  EbbParamSpec spec = {};
+  spec.name = "w", spec.constraint = EBB_CLIPPED, spec.low = 2, spec.high = 1;
+  int index = -1;
+  EXPECT_EQ(ebb_params_declare(params, "m", &spec, &index), EBB_INVALID);
+  EXPECT_NE(std::string(ebb_error()).find("clipped to [2, 1]"), std::string::npos) << ebb_error();
+  ebb_params_destroy(params);
+  ebb_device_close(device);
 }
 
 TEST(AdamW, NeedsPlacedParameters) {

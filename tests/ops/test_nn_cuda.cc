@@ -15,6 +15,7 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
+#include "ebb/ops/transpose.h"
 #include "support/expect_near.h"
 #include "support/no_config.h"
 #include "support/node_run.h"
@@ -55,7 +56,7 @@ Tensor activation(std::vector<int64_t> shape, uint64_t stream) {
 template <class Config>
 Results results_of(const std::string &op, const Config &config, const std::vector<Tensor> &inputs,
                    const std::vector<std::string> &params, const std::string &device, EbbDtype storage) {
-  const int outputs = op == "cross_entropy" ? 2 : 1;
+  const int outputs = op == "cross_entropy" || op == "mse" ? 2 : 1;
   OpRun run(op.c_str(), config, inputs, outputs, 2, true, device, device == "cpu" ? EBB_F32 : storage);
   if (run.status != EBB_OK) throw std::runtime_error(ebb_error());
   for (const std::string &name : params) run.set_param(name, Stored(EBB_BF16, run.param(name)).floats());
@@ -125,8 +126,12 @@ Case linear(int64_t R, int64_t I, int64_t O) {
 Case cross_entropy(int64_t B, int64_t V) {
   Tensor weights = random_tensor({B}, 38, 0.1, 2);
   for (size_t b = 1; b < weights.floats.size(); b += 3) weights.floats[b] = 0;
-  return one("cross_entropy", text_of({B, V}), NoConfig{},
+  return one("cross_entropy", text_of({B, V}), EbbCrossEntropyConfig{},
              {random_tensor({B, V}, 39, -5, 5), integers(B, 0, int32_t(V - 1), 40), weights});
+}
+
+Case transpose(int64_t B, int64_t R, int64_t C) {
+  return one("transpose", text_of({B, R, C}), EbbTransposeConfig{true, false}, {activation({B, R, C}, 46)});
 }
 
 Case mse(int64_t B, int64_t O) {
@@ -138,20 +143,37 @@ Case mse(int64_t B, int64_t O) {
 std::vector<Case> stored_cases() {
   const EbbS4OutConfig glu = {true, 0.25F, true}, untied = {true, 0.25F, false}, plain = {false, 0, true};
   const EbbS4OutConfig dropped = {false, 0.25F, false};
-  return {embedding(1, 1, 1, 1),           embedding(17, 3, 33, 70),
-          embedding(135, 2, 64, 256),      embedding(256, 1, 32, 32),
-          embedding(257, 2, 65, 100),      embedding(700, 3, 8, 33),
-          encode_linear(1, 1, 1, 1),       encode_linear(1, 2, 64, 128),
-          encode_linear(1, 3, 35, 601),    encode_linear(3, 2, 65, 129),
-          encode_linear(4, 1, 33, 260),    encode_linear(16, 2, 32, 124),
-          encode_linear(17, 2, 70, 132),   encode_linear(40, 1, 5, 257),
-          pool(EBB_POOL_MEAN, 1, 1, 1),    pool(EBB_POOL_MEAN, 3, 5, 31),
-          pool(EBB_POOL_MEAN, 3, 2, 128),  pool(EBB_POOL_MEAN, 2, 3, 1025),
-          pool(EBB_POOL_MEAN, 2, 3, 4096), pool(EBB_POOL_LAST, 3, 43, 33),
-          pool(EBB_POOL_LAST, 2, 3, 1024), s4_out(glu, 1, 1, 1),
-          s4_out(glu, 3, 5, 37),           s4_out(untied, 2, 33, 128),
-          s4_out(untied, 2, 7, 2049),      s4_out(plain, 2, 3, 2048),
-          s4_out(dropped, 1, 2, 4100),     s4_out(glu, 65, 2, 5),
+  return {embedding(1, 1, 1, 1),
+          embedding(17, 3, 33, 70),
+          embedding(135, 2, 64, 256),
+          embedding(256, 1, 32, 32),
+          embedding(257, 2, 65, 100),
+          embedding(700, 3, 8, 33),
+          encode_linear(1, 1, 1, 1),
+          encode_linear(1, 2, 64, 128),
+          encode_linear(1, 3, 35, 601),
+          encode_linear(3, 2, 65, 129),
+          encode_linear(4, 1, 33, 260),
+          encode_linear(16, 2, 32, 124),
+          encode_linear(17, 2, 70, 132),
+          encode_linear(40, 1, 5, 257),
+          pool(EBB_POOL_MEAN, 1, 1, 1),
+          pool(EBB_POOL_MEAN, 3, 5, 31),
+          pool(EBB_POOL_MEAN, 3, 2, 128),
+          pool(EBB_POOL_MEAN, 2, 3, 1025),
+          pool(EBB_POOL_MEAN, 2, 3, 4096),
+          pool(EBB_POOL_LAST, 3, 43, 33),
+          pool(EBB_POOL_LAST, 2, 3, 1024),
+          s4_out(glu, 1, 1, 1),
+          s4_out(glu, 3, 5, 37),
+          s4_out(untied, 2, 33, 128),
+          s4_out(untied, 2, 7, 2049),
+          s4_out(plain, 2, 3, 2048),
+          s4_out(dropped, 1, 2, 4100),
+          s4_out(glu, 65, 2, 5),
+          transpose(1, 1, 1),
+          transpose(3, 33, 65),
+          transpose(2, 32, 31),
           s4_out(glu, 130, 1, 4)};
 }
 
@@ -167,7 +189,8 @@ std::vector<Case> float_cases() {
                            cross_entropy(3, 20001),
                            mse(1, 1),
                            mse(7, 5),
-                           mse(40, 33)};
+                           mse(40, 33),
+                           mse(7000, 3)};
   for (int64_t n : {1, 3, 1023, 1024, 1028})
     all.push_back(one("gelu", text_of({n}), NoConfig{}, {random_tensor({n}, 44, -4, 4)}));
   for (int64_t H : {1, 63, 64, 65})

@@ -95,10 +95,11 @@ TEST(NnErrors, ShapesAndSettings) {
   expect_setup(EBB_INVALID, "0 outputs", "linear", EbbLinearConfig{0}, {flat});
   expect_setup(EBB_SHAPE, "scalar", "linear", EbbLinearConfig{2}, {random_tensor({}, 5)});
   expect_setup(EBB_SHAPE, "3 rows cannot be split", "retrieval", NoConfig{}, {odd});
-  expect_setup(EBB_SHAPE, "3 labels for a batch of 4", "cross_entropy", NoConfig{}, {flat, three}, 2);
-  expect_setup(EBB_SHAPE, "needs at least 2", "cross_entropy", NoConfig{}, {flat}, 2);
+  expect_setup(EBB_SHAPE, "the labels are (3), but the prediction's rows are (4)", "cross_entropy",
+               EbbCrossEntropyConfig{}, {flat, three}, 2);
+  expect_setup(EBB_SHAPE, "needs at least 2", "cross_entropy", EbbCrossEntropyConfig{}, {flat}, 2);
   expect_setup(EBB_SHAPE, "the targets are (3, 3)", "mse", NoConfig{}, {flat, odd});
-  expect_setup(EBB_SHAPE, "3 weights for a batch of 4", "mse", NoConfig{},
+  expect_setup(EBB_SHAPE, "the weights are (3), but the prediction's rows are (4)", "mse", NoConfig{},
                {flat, flat, random_tensor({3}, 6)});
 }
 
@@ -127,7 +128,7 @@ TEST(NnErrors, LengthsOutsideTheSequence) {
 TEST(NnErrors, LabelsOutsideTheClasses) {
   for (int32_t bad : {-1, 3})
     expect_fault(("the label " + std::to_string(bad) + " of row 2 is outside 0..2").c_str(), "cross_entropy",
-                 NoConfig{}, {random_tensor({4, 3}, 1), integer_tensor({4}, {0, 2, bad, 1})}, 2);
+                 EbbCrossEntropyConfig{}, {random_tensor({4, 3}, 1), integer_tensor({4}, {0, 2, bad, 1})}, 2);
 }
 
 TEST(NnErrors, WeightsThatCannotAverage) {
@@ -140,8 +141,9 @@ TEST(NnErrors, WeightsThatCannotAverage) {
               {{std::numeric_limits<float>::quiet_NaN(), 1}, "row 0 has weight"},
               {{0, 0}, "all 2 rows have weight 0"}};
   for (const auto &row : rows) {
-    expect_fault(row.says, "cross_entropy", NoConfig{}, {x, labels, Tensor{{2}, row.weights}}, 2);
-    expect_fault(row.says, "mse", NoConfig{}, {x, x, Tensor{{2}, row.weights}});
+    expect_fault(row.says, "cross_entropy", EbbCrossEntropyConfig{}, {x, labels, Tensor{{2}, row.weights}},
+                 2);
+    expect_fault(row.says, "mse", NoConfig{}, {x, x, Tensor{{2}, row.weights}}, 2);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
+#include "ebb/ops/transpose.h"
 #include "support/no_config.h"
 #include "support/op_check.h"
 
@@ -48,7 +49,19 @@ OpCase one(const char *name, const char *op, std::vector<unsigned char> config, 
 }
 
 OpCase loss(const char *name, std::vector<OpInput> inputs) {
-  OpCase test = one(name, "cross_entropy", bytes_of(NoConfig{}), std::move(inputs));
+  OpCase test = one(name, "cross_entropy", bytes_of(EbbCrossEntropyConfig{}), std::move(inputs));
+  test.outputs = 2;
+  return test;
+}
+
+OpCase weighted_classes(const char *name, std::vector<OpInput> inputs) {
+  OpCase test = loss(name, std::move(inputs));
+  test.config = bytes_of(EbbCrossEntropyConfig{2, {0.1F, 1.6F}});
+  return test;
+}
+
+OpCase squares(const char *name, std::vector<OpInput> inputs) {
+  OpCase test = one(name, "mse", bytes_of(NoConfig{}), std::move(inputs));
   test.outputs = 2;
   return test;
 }
@@ -83,9 +96,17 @@ std::vector<OpCase> cases() {
       one("retrieval", "retrieval", bytes_of(NoConfig{}), {floats({6, 7})}),
       loss("cross entropy", {floats({4, 5}), labels}),
       loss("cross entropy, weights", {floats({4, 5}), labels, constants({4}, {1, 0, 0.5F, 2})}),
-      one("mse", "mse", bytes_of(NoConfig{}), {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1})}),
-      one("mse, weights", "mse", bytes_of(NoConfig{}),
-          {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1}), constants({4}, {1, 0, 1, 0.5F})}),
+      loss("cross entropy a step",
+           {floats({2, 3, 5}), integers({2, 3}, {2, 0, 4, 1}), constants({2, 3}, {1, 0, 0.5F, 2})}),
+      weighted_classes("cross entropy, class weights",
+                       {floats({2, 70, 2}), integers({2, 70}, {0, 1, 1}), constants({2, 70}, {1, 1, 0})}),
+      squares("mse", {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1})}),
+      squares("mse, weights",
+              {floats({4, 3}), constants({4, 3}, {0.5F, -0.25F, 1}), constants({4}, {1, 0, 1, 0.5F})}),
+      squares("mse a step", {floats({2, 5, 1}), constants({2, 5, 1}, {0.5F, -0.25F, 1}),
+                             constants({2, 5}, {1, 0, 1, 0.5F})}),
+      one("transpose", "transpose", bytes_of(EbbTransposeConfig{}), {floats({3, 33, 70})}),
+      one("transpose of one element", "transpose", bytes_of(EbbTransposeConfig{}), {floats({1, 1, 1})}),
   };
 }
 

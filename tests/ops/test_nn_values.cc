@@ -13,6 +13,7 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
+#include "ebb/ops/transpose.h"
 #include "host/dropout.h"
 #include "host/rows.h"
 #include "support/expect_near.h"
@@ -258,14 +259,14 @@ TEST_P(NnValues, CrossEntropyWeightedMeanAndCorrectCount) {
   // Large logits would overflow exp; row 1 has weight 0 and an impossible label; row 3 ties, the first wins.
   const Tensor logits = {{4, 3}, {1000, 999, 990, NAN, 0, 0, 0, 1, -1, 2, 2, 0}};
   const Floats weights = {2, 0, 1, 0.5F};
-  OpRun run("cross_entropy", NoConfig{}, {logits, integer_tensor({4}, {0, -7, 2, 1}), Tensor{{4}, weights}},
-            2, 1, true, GetParam());
+  OpRun run("cross_entropy", EbbCrossEntropyConfig{},
+            {logits, integer_tensor({4}, {0, -7, 2, 1}), Tensor{{4}, weights}}, 2, 1, true, GetParam());
   FORWARD(run);
   const double row0 = std::log(1 + std::exp(-1.0) + std::exp(-10.0));
   const double row2 = std::log(1 + std::exp(1.0) + std::exp(-1.0)) + 1;
   const double row3 = std::log(2 + std::exp(-2.0));
   EXPECT_NEAR(run.output(0)[0], (2 * row0 + row2 + 0.5 * row3) / 3.5, 1e-6);
-  EXPECT_EQ(run.output(1)[0], 2);
+  EXPECT_EQ(run.output(1), (Floats{2, 0, 1, 0.5F}));
   run.backward({1});
   const Floats d = run.input_grad();
   EXPECT_NEAR(d[0], 2 / 3.5 * (std::exp(-row0) - 1), 1e-6);
@@ -276,20 +277,59 @@ TEST_P(NnValues, CrossEntropyWeightedMeanAndCorrectCount) {
 TEST_P(NnValues, CrossEntropyWithoutWeightsIsThePlainMean) {
   const Tensor logits = random_tensor({5, 4}, 16);
   const Tensor labels = integer_tensor({5}, {0, 1, 2, 3, 0});
-  OpRun plain("cross_entropy", NoConfig{}, {logits, labels}, 2, 1, true, GetParam());
-  OpRun ones("cross_entropy", NoConfig{}, {logits, labels, Tensor{{5}, Floats(5, 1)}}, 2, 1, true,
-             GetParam());
+  OpRun plain("cross_entropy", EbbCrossEntropyConfig{}, {logits, labels}, 2, 1, true, GetParam());
+  OpRun ones("cross_entropy", EbbCrossEntropyConfig{}, {logits, labels, Tensor{{5}, Floats(5, 1)}}, 2, 1,
+             true, GetParam());
   FORWARD(plain);
   FORWARD(ones);
   EXPECT_EQ(plain.output(0), ones.output(0));
   EXPECT_EQ(plain.output(1), ones.output(1));
 }
 
+// Class weights scale the loss, not the number it is divided by, nor what is counted. Source: the LTC paper's
+// code, tf.losses.sparse_softmax_cross_entropy with weights.
+TEST_P(NnValues, CrossEntropyOfStepsWithClassWeights) {
+  const Tensor logits = {{2, 3, 2}, {0, 1, 2, 0, 0, 3, 1, 0, 0, 0.5F, NAN, 0}};
+  const Tensor labels = {{2, 3}, {}, {1, 1, 0, 0, 1, 9}}, weights = {{2, 3}, {1, 1, 1, 1, 1, 0}};
+  OpRun run("cross_entropy", EbbCrossEntropyConfig{2, {0.1F, 1.6F}}, {logits, labels, weights}, 2, 1, true,
+            GetParam());
+  FORWARD(run);
+  const double rows[] = {std::log(1 + std::exp(-1.0)), std::log(1 + std::exp(2.0)),
+                         std::log(1 + std::exp(3.0)), std::log(1 + std::exp(-1.0)),
+                         std::log(1 + std::exp(-0.5))};
+  const double c[] = {1.6, 1.6, 0.1, 0.1, 1.6};
+  double loss = 0;
+  for (int i = 0; i < 5; i++) loss += c[i] * rows[i] / 5;
+  EXPECT_NEAR(run.output(0)[0], loss, 1e-6);
+  EXPECT_EQ(run.output(1), (Floats{3, 2, 1, 1})); // correct, tp, fp, fn
+  run.backward({1});
+  const Floats d = run.input_grad();
+  EXPECT_NEAR(d[1], 1.6 / 5 * (std::exp(-rows[0]) - 1), 1e-6);
+  EXPECT_NEAR(d[4], 0.1 / 5 * (std::exp(-rows[2]) - 1), 1e-6);
+  EXPECT_EQ(d[10], 0);
+  EXPECT_EQ(d[11], 0);
+}
+
+TEST_P(NnValues, TransposeExchangesTheLastTwoDimensions) {
+  const Tensor x = random_tensor({2, 33, 65}, 17);
+  OpRun run("transpose", EbbTransposeConfig{}, {x}, 1, 1, true, GetParam());
+  FORWARD(run);
+  const Floats y = run.output();
+  Floats expected(x.floats.size()), back(x.floats.size());
+  for (size_t b = 0; b < 2; b++)
+    for (size_t r = 0; r < 33; r++)
+      for (size_t c = 0; c < 65; c++) expected[(b * 65 + c) * 33 + r] = x.floats[(b * 33 + r) * 65 + c];
+  EXPECT_EQ(y, expected);
+  run.backward(expected);
+  EXPECT_EQ(run.input_grad(), x.floats);
+}
+
 TEST_P(NnValues, MseWeightedMeanOfRowMeans) {
   const Tensor x = {{3, 2}, {1, 2, NAN, 0, 5, 7}}, targets = {{3, 2}, {0, 0, 0, 0, 4, 4}};
-  OpRun run("mse", NoConfig{}, {x, targets, Tensor{{3}, {1, 0, 3}}}, 1, 1, true, GetParam());
+  OpRun run("mse", NoConfig{}, {x, targets, Tensor{{3}, {1, 0, 3}}}, 2, 1, true, GetParam());
   FORWARD(run);
   EXPECT_FLOAT_EQ(run.output()[0], (1 * 2.5F + 3 * 5.0F) / 4);
+  EXPECT_EQ(run.output(1), (Floats{1 * 1.5F + 3 * 2.0F, 0, 0, 0}));
   run.backward({2});
   const Floats d = run.input_grad();
   EXPECT_FLOAT_EQ(d[1], 2.0F * 2 * 2 / 2 / 4);

@@ -33,17 +33,25 @@ static void print_text(const Result *r) {
   terminal_field(stdout, "samples", "%s of split %s", terminal_count(r->scores.samples).text, r->split);
   terminal_field(stdout, "loss", "%.4f", r->scores.loss);
   if (!r->classes) {
-    terminal_field(stdout, "RMSE", "%.4f", r->scores.score);
+    for (EbbMetricKind kind = EBB_METRIC_RMSE; kind <= EBB_METRIC_MAE; kind++)
+      terminal_field(stdout, ebb_metric(kind)->heading, "%.4f", r->scores.metric[kind]);
     return;
   }
-  double difference = 100 * (r->scores.score - r->majority);
-  terminal_field(stdout, "accuracy", "%s%.2f %%%s", terminal_colour(stdout, TERMINAL_BOLD),
-                 100 * r->scores.score, terminal_plain(stdout));
+  if (r->scores.kind == EBB_METRIC_F1) terminal_field(stdout, "F1", "%.4f", r->scores.score);
+  double accuracy = r->scores.metric[EBB_METRIC_ACCURACY], difference = 100 * (accuracy - r->majority);
+  terminal_field(stdout, "accuracy", "%s%.2f %%%s", terminal_colour(stdout, TERMINAL_BOLD), 100 * accuracy,
+                 terminal_plain(stdout));
   terminal_field(stdout, "baseline", "%.2f %% by always answering class %d", 100 * r->majority,
                  (int)r->majority_label);
   terminal_field(stdout, "difference", "%s%+.2f points%s",
                  terminal_colour(stdout, difference > 0 ? TERMINAL_GREEN : TERMINAL_RED), difference,
                  terminal_plain(stdout));
+}
+
+/* F1 stands beside the accuracy where the task asks for it. */
+static bool shown(const Result *r, EbbMetricKind kind) {
+  const bool of_classes = kind == EBB_METRIC_ACCURACY || kind == EBB_METRIC_F1;
+  return of_classes == r->classes && (kind != EBB_METRIC_F1 || r->scores.kind == EBB_METRIC_F1);
 }
 
 static EbbStatus print_json(const Result *r) {
@@ -52,7 +60,8 @@ static EbbStatus print_json(const Result *r) {
   cJSON_AddStringToObject(line, "split", r->split);
   cJSON_AddNumberToObject(line, "samples", (double)r->scores.samples);
   cJSON_AddNumberToObject(line, "loss", r->scores.loss);
-  cJSON_AddNumberToObject(line, r->classes ? "accuracy" : "rmse", r->scores.score);
+  for (EbbMetricKind kind = EBB_METRIC_ACCURACY; kind < EBB_METRICS; kind++)
+    if (shown(r, kind)) cJSON_AddNumberToObject(line, ebb_metric(kind)->name, r->scores.metric[kind]);
   if (r->classes) {
     cJSON_AddNumberToObject(line, "majority", r->majority);
     cJSON_AddNumberToObject(line, "majority_label", r->majority_label);

@@ -69,30 +69,51 @@ static void print_header(const Job *job) {
   (void)fflush(stdout);
 }
 
-/* The monitored value: accuracy, or a loss or error, kept negative so that higher is better. */
+static void print_metric(const char *field, EbbMetricKind kind, double value, const char *where) {
+  if (kind == EBB_METRIC_ACCURACY)
+    terminal_field(stdout, field, "%.2f %% accuracy %s", 100 * value, where);
+  else
+    terminal_field(stdout, field, "%s %.6g %s", ebb_metric(kind)->heading, value, where);
+}
+
+/* The monitored value is kept negative where less is better. */
 static void print_score(const Job *job, const EbbTrainState *state) {
-  int monitor = ebb_config_choice(job->config, "train.monitor");
-  bool classes = ebb_experiment_dataset(job->experiment)->n_classes > 0;
-  bool accuracy = monitor == 1 || (monitor == 0 && classes); /* val/accuracy, or auto */
-  terminal_field(stdout, "best",
-                 accuracy ? "%.2f %% accuracy on validation, epoch %lld" : "%.6g on validation, epoch %lld",
-                 accuracy ? 100 * state->best_score : -state->best_score, (long long)state->best_epoch + 1);
+  char where[64];
+  snprintf(where, sizeof where, "on validation, epoch %lld", (long long)state->best_epoch + 1);
+  const EbbMetricKind kind = ebb_experiment_monitor(job->experiment);
+  print_metric("best", kind, ebb_metric(kind)->more_is_better ? state->best_score : -state->best_score,
+               where);
+}
+
+/* The test split with the weights of the best epoch. */
+static EbbStatus print_test(Job *job, const char *checkpoint) {
+  if (ebb_experiment_dataset(job->experiment)->split[EBB_TEST].n_samples < 1) return EBB_OK;
+  EbbScores scores;
+  EBB_TRY(ebb_experiment_load(job->experiment, checkpoint));
+  EBB_TRY(ebb_experiment_evaluate(job->experiment, EBB_TEST, &job->watch.watcher, &scores));
+  print_metric("test", scores.kind, scores.score, "with the checkpoint");
+  return EBB_OK;
 }
 
 static void print_best(const Job *job, const char *checkpoint) {
   EbbTrainState state;
   if (run_state(checkpoint, &state) != EBB_OK) return;
   if (state.best_epoch >= 0) print_score(job, &state);
+}
+
+static void print_next(const Job *job, const char *checkpoint) {
   terminal_field(stdout, "checkpoint", "%s", checkpoint);
   terminal_field(stdout, "next", "%s eval %s", program_invocation_name, job->folder);
   terminal_field(stdout, "", "%s plot %s", program_invocation_name, job->folder);
 }
 
-static EbbStatus print_end(const Job *job) {
+static EbbStatus print_end(Job *job) {
   char checkpoint[CLI_PATH_BYTES];
   EBB_TRY(run_checkpoint(job->folder, checkpoint));
   (void)fputc('\n', stdout);
   print_best(job, checkpoint);
+  EBB_TRY(print_test(job, checkpoint));
+  print_next(job, checkpoint);
   return EBB_OK;
 }
 

@@ -11,23 +11,26 @@ void ebb_dataset_destroy(EbbDataset *dataset) {
     free(samples->values);
     free(samples->labels);
     free(samples->targets);
+    free(samples->elapsed);
   }
   if (dataset->token_text) {
     for (int64_t id = 0; id < dataset->vocabulary; id++) free(dataset->token_text[id]);
     free((void *)dataset->token_text);
   }
+  free(dataset->class_weights);
   free(dataset);
 }
 
 /* One pass a class over the labels, so that no memory is needed. */
 double ebb_dataset_majority(const EbbDataset *dataset, EbbSplit split, int32_t *label) {
   const EbbSamples *samples = &dataset->split[split];
-  int64_t most = 0;
+  int64_t most = 0, n = samples->n_samples;
+  if (dataset->per_step && n > 0) n = samples->offset[n];
   *label = 0;
   for (int32_t class_index = 0; class_index < dataset->n_classes; class_index++) {
     int64_t count = 0;
-    for (int64_t s = 0; s < samples->n_samples; s++) count += samples->labels[s] == class_index;
+    for (int64_t s = 0; s < n; s++) count += samples->labels[s] == class_index;
     if (count > most) most = count, *label = class_index;
   }
-  return samples->n_samples ? (double)most / (double)samples->n_samples : 0;
+  return n ? (double)most / (double)n : 0;
 }

@@ -124,6 +124,42 @@ static void copy_sequence(EbbLoader *loader, int64_t q, int64_t row) {
     if (length > 0) memcpy(to, samples->values + begin * width, length * width * sizeof *to);
     memset(to + length * width, 0, (total - length) * width * sizeof *to);
   }
+  if (batch->elapsed) {
+    float *to = batch->elapsed + (size_t)row * total;
+    if (length > 0) memcpy(to, samples->elapsed + begin, length * sizeof *to);
+    for (size_t i = length; i < total; i++) to[i] = 1;
+  }
+}
+
+/* The targets of sample s become those of row `row`; a filler row weighs nothing. */
+static void copy_target(EbbLoader *loader, int64_t s, int64_t row, bool filler) {
+  EbbBatch *batch = &loader->batch;
+  batch->weights[row] = filler ? 0.0F : 1.0F;
+  if (batch->labels) batch->labels[row] = loader->samples->labels[s];
+  if (batch->targets) {
+    size_t width = (size_t)loader->dataset->d_output;
+    memcpy(batch->targets + (size_t)row * width, loader->samples->targets + (size_t)s * width,
+           width * sizeof *batch->targets);
+  }
+}
+
+/* The same where every step has a target. */
+static void copy_step_targets(EbbLoader *loader, int64_t s, int64_t row, bool filler) {
+  const EbbSamples *samples = loader->samples;
+  EbbBatch *batch = &loader->batch;
+  size_t length = (size_t)sequence_length(loader, s), total = (size_t)batch->length;
+  size_t begin = (size_t)samples->offset[s], first = (size_t)row * total;
+  for (size_t i = 0; i < total; i++) batch->weights[first + i] = !filler && i < length ? 1.0F : 0.0F;
+  if (batch->labels) {
+    if (length > 0) memcpy(batch->labels + first, samples->labels + begin, length * sizeof *batch->labels);
+    memset(batch->labels + first + length, 0, (total - length) * sizeof *batch->labels);
+  }
+  if (batch->targets) {
+    size_t width = (size_t)loader->dataset->d_output;
+    float *to = batch->targets + first * width;
+    if (length > 0) memcpy(to, samples->targets + begin * width, length * width * sizeof *to);
+    memset(to + length * width, 0, (total - length) * width * sizeof *to);
+  }
 }
 
 static void fill_batch(EbbLoader *loader, const Chunk *chunk) {
@@ -141,13 +177,7 @@ static void fill_batch(EbbLoader *loader, const Chunk *chunk) {
     for (int64_t tower = 0; tower < dataset->n_towers; tower++) {
       copy_sequence(loader, dataset->n_towers * s + tower, tower * batch->rows + row);
     }
-    batch->weights[row] = row < chunk->n ? 1.0F : 0.0F;
-    if (batch->labels) batch->labels[row] = loader->samples->labels[s];
-    if (batch->targets) {
-      size_t width = (size_t)dataset->d_output;
-      memcpy(batch->targets + (size_t)row * width, loader->samples->targets + (size_t)s * width,
-             width * sizeof *batch->targets);
-    }
+    (dataset->per_step ? copy_step_targets : copy_target)(loader, s, row, row >= chunk->n);
   }
 }
 
@@ -204,7 +234,8 @@ static EbbStatus allocate_buffers(EbbLoader *loader, int64_t longest_sample) {
   bool whole = (loader->order = allocate(samples->n_samples, 1, 1, sizeof *loader->order)) != NULL;
   whole &= (loader->chunks = allocate(loader->n_batches, 1, 1, sizeof *loader->chunks)) != NULL;
   whole &= (batch->lengths = allocate(sequences, 1, 1, sizeof *batch->lengths)) != NULL;
-  whole &= (batch->weights = allocate(rows, 1, 1, sizeof *batch->weights)) != NULL;
+  int64_t targets = dataset->per_step ? longest : 1; /* a row */
+  whole &= (batch->weights = allocate(rows, targets, 1, sizeof *batch->weights)) != NULL;
   if (loader->config.sort_window > 0) {
     whole &= (loader->sorted = allocate(loader->n_used, 1, 1, sizeof *loader->sorted)) != NULL;
     whole &= (loader->length_rank = allocate(longest_sample + 2, 1, 1, sizeof *loader->length_rank)) != NULL;
@@ -215,9 +246,12 @@ static EbbStatus allocate_buffers(EbbLoader *loader, int64_t longest_sample) {
   if (samples->values) {
     whole &= (batch->values = allocate(sequences, longest, dataset->d_input, sizeof *batch->values)) != NULL;
   }
-  if (samples->labels) whole &= (batch->labels = allocate(rows, 1, 1, sizeof *batch->labels)) != NULL;
+  if (samples->elapsed) {
+    whole &= (batch->elapsed = allocate(sequences, longest, 1, sizeof *batch->elapsed)) != NULL;
+  }
+  if (samples->labels) whole &= (batch->labels = allocate(rows, targets, 1, sizeof *batch->labels)) != NULL;
   if (samples->targets) {
-    whole &= (batch->targets = allocate(rows, dataset->d_output, 1, sizeof *batch->targets)) != NULL;
+    whole &= (batch->targets = allocate(rows, targets, dataset->d_output, sizeof *batch->targets)) != NULL;
   }
   if (whole) return EBB_OK;
   return ebb_fail(EBB_MEMORY, "no memory for batches of %lld samples and %lld steps", (long long)rows,
@@ -267,6 +301,7 @@ void ebb_loader_destroy(EbbLoader *loader) {
   free(loader->batch.tokens);
   free(loader->batch.values);
   free(loader->batch.lengths);
+  free(loader->batch.elapsed);
   free(loader->batch.labels);
   free(loader->batch.targets);
   free(loader->batch.weights);

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,18 +55,32 @@ static const Kind natural = {"a whole number from 0 to 2^64 - 1", print_natural,
                   real = {"a hexadecimal float", print_real, parse_real};
 
 #define FIELD(name, kind)                                                                                    \
-  { "state." #name, offsetof(EbbTrainState, name), kind }
+  { "state." #name, offsetof(EbbTrainState, name), kind, false }
+#define LATER_FIELD(name, kind)                                                                              \
+  { "state." #name, offsetof(EbbTrainState, name), kind, true }
 
 static const struct {
   const char *key;
   size_t offset;
   const Kind *kind;
+  bool later; /* older files lack it: zero */
 } fields[] = {
-    FIELD(seed, &natural),      FIELD(step, &whole),          FIELD(epoch, &whole),
-    FIELD(batch, &whole),       FIELD(best_epoch, &whole),    FIELD(best_score, &real),
-    FIELD(plateau_best, &real), FIELD(plateau_factor, &real), FIELD(plateau_bad_epochs, &whole),
-    FIELD(epoch_loss, &real),   FIELD(epoch_correct, &real),  FIELD(epoch_weight, &real),
+    FIELD(seed, &natural),
+    FIELD(step, &whole),
+    FIELD(epoch, &whole),
+    FIELD(batch, &whole),
+    FIELD(best_epoch, &whole),
+    FIELD(best_score, &real),
+    FIELD(plateau_best, &real),
+    FIELD(plateau_factor, &real),
+    FIELD(plateau_bad_epochs, &whole),
+    FIELD(epoch_loss, &real),
+    FIELD(epoch_correct, &real),
+    FIELD(epoch_weight, &real),
     FIELD(averaged, &whole),
+    LATER_FIELD(epoch_true_positive, &real),
+    LATER_FIELD(epoch_false_positive, &real),
+    LATER_FIELD(epoch_false_negative, &real),
 };
 
 enum { N_FIELDS = sizeof fields / sizeof *fields };
@@ -87,6 +102,10 @@ EbbStatus ebb_checkpoint_read_state(const EbbSafetensors *file, const char *path
   for (int i = 0; i < N_FIELDS; i++) {
     const char *text = ebb_safetensors_metadata(file, fields[i].key);
     char again[TEXT];
+    if (!text && fields[i].later) {
+      memset((char *)state + fields[i].offset, 0, sizeof(Field));
+      continue;
+    }
     if (!text) return ebb_fail(EBB_FORMAT, "%s: its metadata have no '%s'", path, fields[i].key);
     Field value = fields[i].kind->parse(text);
     fields[i].kind->print(value, again); /* what prints differently was no number or lost digits */

@@ -81,10 +81,13 @@ EbbStatus ebb_optimizer_set(EbbOptimizer *o, const EbbAdamW *config, int64_t ste
     if (group->own_lr && group->lr == 0) continue;
     const double lr = (group->own_lr ? group->lr : config->lr) * lr_factor;
     const double decay = group->own_decay ? group->weight_decay : config->weight_decay;
+    const bool clipped = group->constraint == EBB_CLIPPED;
     o->host_groups[o->n_groups++] = (EbbUpdateGroup){.begin = group->begin,
                                                      .end = group->end,
                                                      .rates = ebb_adamw_rates(config, lr, decay, step),
-                                                     .constraint = group->constraint};
+                                                     .constraint = group->constraint,
+                                                     .low = clipped ? (float)group->low : 0.0f,
+                                                     .high = clipped ? (float)group->high : INFINITY};
   }
   EBB_TRY(ebb_device_upload(o->device, &o->numbers[MOST_NORM], &most_norm, sizeof most_norm));
   return ebb_device_upload(o->device, o->groups, o->host_groups, (size_t)o->n_groups * sizeof *o->groups);

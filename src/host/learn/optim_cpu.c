@@ -14,8 +14,8 @@ static void update_block(const EbbUpdate *update, const EbbUpdateGroup *group, c
     value[i] = ebb_adamw_update(&r, value[i], grad[i], &first, &second);
     m[i] = first, v[i] = second;
   }
-  if (group->constraint == EBB_NONNEGATIVE)
-    for (int64_t i = 0; i < n; i++) value[i] = value[i] < 0 ? 0 : value[i];
+  if (group->constraint != EBB_FREE)
+    for (int64_t i = 0; i < n; i++) value[i] = ebb_constrained(value[i], group->low, group->high);
 }
 
 static EbbStatus update_all(EbbDevice *device, const EbbUpdate *update) {
@@ -63,12 +63,12 @@ static EbbStatus swap(EbbDevice *device, float *a, float *b, int64_t size) {
   return EBB_OK;
 }
 
-static EbbStatus tally(EbbDevice *device, EbbTally *tally_, const float *loss, const float *correct,
-                       const float *weights, int64_t B) {
+static EbbStatus tally(EbbDevice *device, EbbTally *tally_, const float *loss, const float *scores,
+                       const float *weights, int64_t n) {
   (void)device;
   double samples = 0;
-  for (int64_t b = 0; b < B; b++) samples += (double)weights[b];
-  ebb_tally_count(tally_, *loss, correct ? *correct : 0.0f, samples);
+  for (int64_t b = 0; b < n; b++) samples += (double)weights[b];
+  ebb_tally_count(tally_, *loss, scores, samples);
   return EBB_OK;
 }
 

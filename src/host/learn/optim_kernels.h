@@ -16,7 +16,13 @@ typedef struct EbbUpdateGroup {
   int64_t begin, end;
   EbbAdamWRates rates;
   EbbConstraint constraint;
+  float low, high; /* where it is not EBB_FREE */
 } EbbUpdateGroup;
+
+/* The number in [low, high] that is nearest to x; a NaN stays one. */
+EBB_INLINE float ebb_constrained(float x, float low, float high) {
+  return x < low ? low : x > high ? high : x;
+}
 
 typedef struct EbbUpdate {
   float *value, *grad, *m, *v;  /* (size), 256-byte aligned */
@@ -36,8 +42,8 @@ typedef struct EbbOptimKernels {
   EbbStatus (*update)(EbbDevice *device, const EbbUpdate *update);
   EbbStatus (*mix)(EbbDevice *device, float *average, const float *value, int64_t size, float weight);
   EbbStatus (*swap)(EbbDevice *device, float *a, float *b, int64_t size);
-  EbbStatus (*tally)(EbbDevice *device, EbbTally *tally, const float *loss, const float *correct,
-                     const float *weights, int64_t B);
+  EbbStatus (*tally)(EbbDevice *device, EbbTally *tally, const float *loss, const float *scores,
+                     const float *weights, int64_t n);
 } EbbOptimKernels;
 
 extern const EbbOptimKernels ebb_optim_cpu, ebb_optim_cuda;
@@ -45,13 +51,14 @@ extern const EbbOptimKernels ebb_optim_cpu, ebb_optim_cuda;
 /* The kernels for a device. Errors: UNSUPPORTED. */
 EbbStatus ebb_optim_kernels(const EbbDevice *device, const EbbOptimKernels **kernels) EBB_MUST_CHECK;
 
-/* One batch into a tally: mean loss, hits and samples. */
-EBB_INLINE void ebb_tally_count(EbbTally *tally, float loss, float correct, double samples) {
+/* One batch into a tally: mean loss, scores or NULL, and samples. */
+EBB_INLINE void ebb_tally_count(EbbTally *tally, float loss, const float *scores, double samples) {
   if (!(fabsf(loss) <= 3.402823466e38f) && tally->failure == EBB_TALLY_FINE)
     tally->failure = EBB_TALLY_LOSS, tally->failed_batch = tally->batches;
   tally->last_loss = (double)loss;
   tally->loss += (double)loss * samples;
-  tally->correct += (double)correct;
+  if (scores)
+    for (int s = 0; s < EBB_SCORE_SUMS; s++) tally->scores[s] += (double)scores[s];
   tally->weight += samples;
   tally->batches++;
 }

@@ -32,9 +32,9 @@ EbbStatus ebb_tally_read(EbbDevice *device, const EbbTally *tally, EbbTally *hos
   return ebb_device_read(device, host, tally, sizeof *host);
 }
 
-EbbStatus ebb_tally_add(EbbDevice *device, EbbTally *tally, const float *loss, const float *correct,
-                        const float *weights, int64_t B) {
+EbbStatus ebb_tally_add(EbbDevice *device, EbbTally *tally, const float *loss, const float *scores,
+                        const float *weights, int64_t n) {
   const EbbOptimKernels *kernels = NULL;
   EBB_TRY(ebb_optim_kernels(device, &kernels));
-  return kernels->tally(device, tally, loss, correct, weights, B);
+  return kernels->tally(device, tally, loss, scores, weights, n);
 }

@@ -1,4 +1,4 @@
-/* The sequence model: encoder, blocks, pooling, decoder, loss. */
+/* The sequence model: encoder, blocks, pooling unless every step has a target, decoder, loss. */
 #include <stdio.h>
 
 #include "ebb/model.h"
@@ -13,6 +13,7 @@
 #include "ebb/ops/mse.h"
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
+#include "ebb/ops/transpose.h"
 
 static const double norm_momentum = 0.1;
 
@@ -60,13 +61,12 @@ static EbbStatus record_block(EbbGraph *graph, const EbbSequence *model, int64_t
   return EBB_OK;
 }
 
-static EbbStatus record_decoder(EbbGraph *graph, const EbbSequence *model, EbbValue pooled,
-                                EbbValue *logits) {
+static EbbStatus record_decoder(EbbGraph *graph, const EbbSequence *model, EbbValue read, EbbValue *logits) {
   EbbLinearConfig output = {.O = model->d_output}, hidden = {.O = model->d_model};
   if (model->decoder == EBB_DECODER_SEQUENCE)
-    return apply1(graph, &ebb_linear_op, "decoder", &output, sizeof output, pooled, logits);
+    return apply1(graph, &ebb_linear_op, "decoder", &output, sizeof output, read, logits);
   EbbValue x = EBB_NO_VALUE;
-  EBB_TRY(apply1(graph, &ebb_retrieval_op, "decoder", NULL, 0, pooled, &x));
+  EBB_TRY(apply1(graph, &ebb_retrieval_op, "decoder", NULL, 0, read, &x));
   EBB_TRY(apply1(graph, &ebb_linear_op, "decoder.classifier.0", &hidden, sizeof hidden, x, &x));
   EBB_TRY(apply1(graph, &ebb_gelu_op, "decoder.classifier.1", NULL, 0, x, &x));
   return apply1(graph, &ebb_linear_op, "decoder.classifier.2", &output, sizeof output, x, logits);
@@ -75,11 +75,13 @@ static EbbStatus record_decoder(EbbGraph *graph, const EbbSequence *model, EbbVa
 static EbbStatus record_loss(EbbGraph *graph, const EbbSequence *model, EbbSequenceValues *v) {
   const EbbValue inputs[] = {v->logits, v->labels, v->weights};
   EbbValue outputs[2] = {EBB_NO_VALUE, EBB_NO_VALUE};
-  bool classes = model->loss == EBB_LOSS_CROSS_ENTROPY;
-  EBB_TRY(ebb_graph_apply(graph, classes ? &ebb_cross_entropy_op : &ebb_mse_op, "loss", NULL, 0, inputs, 3,
-                          outputs, classes ? 2 : 1));
+  if (model->loss == EBB_LOSS_CROSS_ENTROPY)
+    EBB_TRY(ebb_graph_apply(graph, &ebb_cross_entropy_op, "loss", &model->class_weights,
+                            sizeof model->class_weights, inputs, 3, outputs, 2));
+  else
+    EBB_TRY(ebb_graph_apply(graph, &ebb_mse_op, "loss", NULL, 0, inputs, 3, outputs, 2));
   v->loss = outputs[0];
-  v->correct = outputs[1];
+  v->scores = outputs[1];
   return EBB_OK;
 }
 
@@ -90,32 +92,43 @@ static EbbStatus record_inputs(EbbGraph *graph, const EbbSequence *model, int64_
     EBB_TRY(ebb_graph_input(graph, "tokens", EBB_I32, ebb_shape(rows, L), false, &v->input));
   else
     EBB_TRY(ebb_graph_input(graph, "x", EBB_F32, ebb_shape(rows, L, model->d_input), false, &v->input));
-  v->lengths = EBB_NO_VALUE;
+  v->lengths = v->elapsed = EBB_NO_VALUE;
   if (model->use_lengths)
     EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, ebb_shape(rows), false, &v->lengths));
+  const EbbShape one = model->per_step ? ebb_shape(B, L) : ebb_shape(B);
+  const EbbShape several = model->per_step ? ebb_shape(B, L, model->d_output) : ebb_shape(B, model->d_output);
   if (model->loss == EBB_LOSS_CROSS_ENTROPY)
-    EBB_TRY(ebb_graph_input(graph, "labels", EBB_I32, ebb_shape(B), false, &v->labels));
+    EBB_TRY(ebb_graph_input(graph, "labels", EBB_I32, one, false, &v->labels));
   else
-    EBB_TRY(ebb_graph_input(graph, "targets", EBB_F32, ebb_shape(B, model->d_output), false, &v->labels));
-  return ebb_graph_input(graph, "weights", EBB_F32, ebb_shape(B), false, &v->weights);
+    EBB_TRY(ebb_graph_input(graph, "targets", EBB_F32, several, false, &v->labels));
+  return ebb_graph_input(graph, "weights", EBB_F32, one, false, &v->weights);
+}
+
+/* What the decoder reads of x (B, H, L): one vector a row, or (B, L, H) for a decision at every step. */
+static EbbStatus record_readout(EbbGraph *graph, const EbbSequence *model, EbbValue x, EbbValue lengths,
+                                EbbValue *read) {
+  const EbbTransposeConfig transpose = {.x_activations = true};
+  if (model->per_step)
+    return apply1(graph, &ebb_transpose_op, "decoder", &transpose, sizeof transpose, x, read);
+  EbbPoolConfig pool = {.kind = model->pooling == EBB_POOLING_LAST ? EBB_POOL_LAST : EBB_POOL_MEAN};
+  const EbbValue inputs[] = {x, model->pool_lengths ? lengths : EBB_NO_VALUE};
+  return ebb_graph_apply(graph, &ebb_pool_op, "decoder", &pool, sizeof pool, inputs, 2, read, 1);
 }
 
 EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
                               EbbSequenceValues *out) {
   EbbSequenceValues v = {0};
   EBB_TRY(record_inputs(graph, model, B, L, &v));
-  EbbValue x = EBB_NO_VALUE, pooled = EBB_NO_VALUE;
+  EbbValue x = EBB_NO_VALUE, read = EBB_NO_VALUE;
   EBB_TRY(record_encoder(graph, model, v.input, &x));
   for (int64_t i = 0; i < model->n_layers; i++) EBB_TRY(record_block(graph, model, i, v.lengths, &x));
   if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, "norm", x, &x));
-  EbbPoolConfig pool = {.kind = model->pooling == EBB_POOLING_LAST ? EBB_POOL_LAST : EBB_POOL_MEAN};
-  const EbbValue inputs[] = {x, model->pool_lengths ? v.lengths : EBB_NO_VALUE};
-  EBB_TRY(ebb_graph_apply(graph, &ebb_pool_op, "decoder", &pool, sizeof pool, inputs, 2, &pooled, 1));
-  EBB_TRY(record_decoder(graph, model, pooled, &v.logits));
+  EBB_TRY(record_readout(graph, model, x, v.lengths, &read));
+  EBB_TRY(record_decoder(graph, model, read, &v.logits));
   EBB_TRY(record_loss(graph, model, &v));
   EBB_TRY(ebb_graph_output(graph, v.logits));
   EBB_TRY(ebb_graph_output(graph, v.loss));
-  if (v.correct != EBB_NO_VALUE) EBB_TRY(ebb_graph_output(graph, v.correct));
+  EBB_TRY(ebb_graph_output(graph, v.scores));
   *out = v;
   return EBB_OK;
 }

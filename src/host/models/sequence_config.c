@@ -100,16 +100,30 @@ static EbbStatus check_kind(const EbbConfig *config, const char *key, int chosen
                   ebb_config_origin(config, key), data);
 }
 
-/* What the targets can be scored by; train.monitor's choices stand in the order of the enumeration. */
-static EbbStatus check_scores(const EbbConfig *config, bool classes) {
-  const char *data = classes ? "its targets are classes" : "its targets are numbers";
+/* What the targets can be scored by, in the order of the keys' choices. */
+static EbbStatus check_scores(const EbbConfig *config, int64_t n_classes) {
+  enum { CLASSES = 1, NUMBERS = 2, TWO_CLASSES = 4 };
+  static const int of_metric[] = {7, CLASSES, NUMBERS, NUMBERS, TWO_CLASSES, NUMBERS};
+  static const int of_monitor[] = {7, CLASSES, 7, NUMBERS, TWO_CLASSES, NUMBERS, NUMBERS};
+  const int targets = n_classes == 0 ? NUMBERS : n_classes == 2 ? CLASSES | TWO_CLASSES : CLASSES;
+  const char *data = n_classes == 0   ? "its targets are numbers"
+                     : n_classes == 2 ? "its targets are two classes"
+                                      : "its targets are classes, not two";
   int metric = ebb_config_choice(config, "task.metrics"),
       monitor = ebb_config_choice(config, "train.monitor");
-  enum { ACCURACY = 1, LOSS = 2, RMSE = 3 };
-  bool fits = (metric == ACCURACY) == classes;
-  EBB_TRY(check_kind(config, "task.metrics", metric, fits ? metric : 0, data));
-  return monitor == LOSS ? EBB_OK
-                         : check_kind(config, "train.monitor", monitor, classes ? ACCURACY : RMSE, data);
+  EBB_TRY(check_kind(config, "task.metrics", metric, of_metric[metric] & targets ? metric : 0, data));
+  return check_kind(config, "train.monitor", monitor, of_monitor[monitor] & targets ? monitor : 0, data);
+}
+
+static EbbStatus take_class_weights(const EbbDataset *dataset, EbbSequence *out) {
+  if (!dataset->class_weights) return EBB_OK;
+  if (dataset->n_classes > EBB_MOST_CLASS_WEIGHTS)
+    return ebb_fail(EBB_UNSUPPORTED, "'%s' has weights for %lld classes; at most %d can have weights",
+                    dataset->name, (long long)dataset->n_classes, (int)EBB_MOST_CLASS_WEIGHTS);
+  out->class_weights.n_class_weights = (int)dataset->n_classes;
+  for (int64_t v = 0; v < dataset->n_classes; v++)
+    out->class_weights.class_weight[v] = dataset->class_weights[v];
+  return EBB_OK;
 }
 
 EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *dataset, EbbSequence *out) {
@@ -119,17 +133,21 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
                      tokens ? "its samples are tokens" : "its samples are values"));
   EBB_TRY(check_kind(config, "decoder._name_", ebb_config_choice(config, "decoder._name_"), retrieval ? 2 : 1,
                      retrieval ? "its samples are pairs of sequences" : "its samples are single sequences"));
+  if (retrieval && dataset->per_step)
+    return ebb_fail(EBB_INVALID, "'%s' has pairs of sequences, which cannot have a target a step",
+                    dataset->name);
   EBB_TRY(check_kind(config, "task.loss", ebb_config_choice(config, "task.loss"), classes ? 1 : 2,
                      classes ? "its targets are classes" : "its targets are numbers"));
-  EBB_TRY(check_scores(config, classes));
+  EBB_TRY(check_scores(config, dataset->n_classes));
   out->encoder = tokens ? EBB_ENCODER_EMBEDDING : EBB_ENCODER_LINEAR;
   out->vocabulary = dataset->vocabulary;
   out->d_input = dataset->d_input;
   out->decoder = retrieval ? EBB_DECODER_RETRIEVAL : EBB_DECODER_SEQUENCE;
   out->d_output = dataset->d_output;
+  out->per_step = dataset->per_step;
   out->loss = classes ? EBB_LOSS_CROSS_ENTROPY : EBB_LOSS_MSE;
   /* Sequences of one length have nothing to mask. */
   out->use_lengths = dataset->variable_length;
   out->pool_lengths = out->use_lengths && ebb_config_flag(config, "decoder.use_lengths");
-  return EBB_OK;
+  return take_class_weights(dataset, out);
 }

@@ -74,7 +74,8 @@ static bool same_group(const EbbParamGroup *group, const EbbParamSpec *spec) {
   return group->own_lr == spec->own_lr && group->own_decay == spec->own_decay &&
          (!spec->own_lr || group->lr == spec->lr) &&
          (!spec->own_decay || group->weight_decay == spec->weight_decay) &&
-         group->constraint == spec->constraint;
+         group->constraint == spec->constraint &&
+         (spec->constraint != EBB_CLIPPED || (group->low == spec->low && group->high == spec->high));
 }
 
 static EbbStatus find_group(EbbParams *params, const EbbParamSpec *spec, int *index) {
@@ -94,7 +95,9 @@ static EbbStatus find_group(EbbParams *params, const EbbParamSpec *spec, int *in
                                           .own_decay = spec->own_decay,
                                           .lr = spec->lr,
                                           .weight_decay = spec->weight_decay,
-                                          .constraint = spec->constraint};
+                                          .constraint = spec->constraint,
+                                          .low = spec->low,
+                                          .high = spec->high};
   return EBB_OK;
 }
 
@@ -137,6 +140,9 @@ static EbbStatus append(EbbParams *params, char *name, const EbbParamSpec *spec,
 
 EbbStatus ebb_params_declare(EbbParams *params, const char *scope, const EbbParamSpec *spec, int *index) {
   EBB_TRY(ebb_shape_check(&spec->shape));
+  if (spec->constraint == EBB_CLIPPED && !(spec->low <= spec->high))
+    return ebb_fail(EBB_INVALID, "parameter '%s' is to be clipped to [%g, %g], which holds no number",
+                    spec->name, spec->low, spec->high);
   char *name = ebb_full_name(scope, spec->name);
   if (!name) return ebb_fail(EBB_MEMORY, "no memory for the name of parameter '%s'", spec->name);
   *index = ebb_params_find(params, name);

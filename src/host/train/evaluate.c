@@ -1,5 +1,4 @@
 /* Evaluation of a split. */
-#include <math.h>
 #include <stdio.h>
 
 #include "host/train/experiment.h"
@@ -12,13 +11,6 @@ static EbbStatus evaluate_batch(EbbExperiment *experiment, const EbbBatch *batch
   EBB_TRY(ebb_experiment_feed(recorded, batch));
   EbbRun run = {.device = experiment->device, .seed = experiment->seed};
   return stepper_run(&experiment->stepper, recorded, &run, STEP_ENDS_WITHOUT_UPDATE);
-}
-
-EbbScores ebb_tally_scores(const EbbTally *tally, EbbLoss kind) {
-  double weight = tally->weight > 0 ? tally->weight : 1;
-  EbbScores scores = {.loss = tally->loss / weight, .samples = (int64_t)tally->weight};
-  scores.score = kind == EBB_LOSS_CROSS_ENTROPY ? tally->correct / weight : sqrt(scores.loss);
-  return scores;
 }
 
 static EbbStatus evaluate_all(EbbExperiment *experiment, EbbLoader *loader, EbbSplit split,
@@ -54,6 +46,6 @@ EbbStatus ebb_experiment_evaluate(EbbExperiment *experiment, EbbSplit split, con
     if (status == EBB_OK) status = back;
   }
   ebb_loader_destroy(loader);
-  *out = ebb_tally_scores(&tally, experiment->model.loss);
+  *out = ebb_tally_scores(&tally, &experiment->scoring);
   return status;
 }

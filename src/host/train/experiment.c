@@ -68,6 +68,7 @@ EbbStatus ebb_experiment_feed(Recorded *recorded, const EbbBatch *batch) {
   const EbbSequenceValues *values = &recorded->values;
   EBB_TRY(write_input(recorded, values->input, batch->tokens ? (const void *)batch->tokens : batch->values));
   EBB_TRY(write_input(recorded, values->lengths, batch->lengths));
+  EBB_TRY(write_input(recorded, values->elapsed, batch->elapsed));
   EBB_TRY(
       write_input(recorded, values->labels, batch->labels ? (const void *)batch->labels : batch->targets));
   return write_input(recorded, values->weights, batch->weights);
@@ -110,6 +111,7 @@ static EbbStatus open_parts(EbbExperiment *experiment, const EbbConfig *config) 
   EBB_TRY(ebb_numbers_from_config(config, experiment->device, &experiment->activations));
   EBB_TRY(ebb_dataset_load(config, &experiment->dataset));
   EBB_TRY(ebb_sequence_from_config(config, experiment->dataset, &experiment->model));
+  experiment->scoring = ebb_scoring(config, experiment->model.loss);
   return build(experiment);
 }
 
@@ -145,3 +147,4 @@ void ebb_experiment_destroy(EbbExperiment *experiment) {
 const EbbDataset *ebb_experiment_dataset(const EbbExperiment *experiment) { return experiment->dataset; }
 EbbParams *ebb_experiment_params(const EbbExperiment *experiment) { return experiment->params; }
 EbbDevice *ebb_experiment_device(const EbbExperiment *experiment) { return experiment->device; }
+EbbMetricKind ebb_experiment_monitor(const EbbExperiment *experiment) { return experiment->scoring.monitor; }

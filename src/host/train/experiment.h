@@ -4,6 +4,7 @@
 
 #include "ebb/train.h"
 #include "host/train/averages.h"
+#include "host/train/scores.h"
 #include "host/train/step.h"
 
 struct EbbExperiment {
@@ -13,6 +14,7 @@ struct EbbExperiment {
   EbbParams *params;
   EbbWorkspace *workspace;
   EbbSequence model;
+  Scoring scoring;
   EbbDtype activations;
   Averages averages;
   Stepper stepper;
@@ -20,8 +22,6 @@ struct EbbExperiment {
   int n_recorded, capacity;
   uint64_t seed;
 };
-
-EbbScores ebb_tally_scores(const EbbTally *tally, EbbLoss kind);
 
 /* The graph for a batch shape, recorded at its first use. */
 EbbStatus ebb_experiment_graph(EbbExperiment *experiment, int64_t rows, int64_t length, bool training,

@@ -30,12 +30,13 @@ EbbStatus stepper_set_loss_gradient(Stepper *stepper, float gradient) {
 }
 
 static EbbStatus count(Stepper *stepper, Recorded *r) {
-  const void *loss = NULL, *correct = NULL, *weights = NULL;
+  const void *loss = NULL, *scores = NULL, *weights = NULL;
   EBB_TRY(ebb_graph_memory_of(r->graph, r->values.loss, &loss));
   EBB_TRY(ebb_graph_memory_of(r->graph, r->values.weights, &weights));
-  if (r->values.correct != EBB_NO_VALUE) EBB_TRY(ebb_graph_memory_of(r->graph, r->values.correct, &correct));
-  return ebb_tally_add(stepper->device, r->training ? stepper->tally : stepper->evaluation, loss, correct,
-                       weights, r->rows);
+  EBB_TRY(ebb_graph_memory_of(r->graph, r->values.scores, &scores));
+  const EbbShape rows = ebb_graph_shape(r->graph, r->values.weights);
+  return ebb_tally_add(stepper->device, r->training ? stepper->tally : stepper->evaluation, loss, scores,
+                       weights, ebb_shape_size(&rows));
 }
 
 static EbbStatus work(Stepper *stepper, Recorded *r, const EbbRun *run, StepEnd end) {

@@ -15,9 +15,6 @@
 enum { PATH_BYTES = 4096 };
 static const double LOOK_SECONDS = 0.2;
 
-/* In the order of train.monitor's choices; auto is accuracy for classes, otherwise the loss. */
-typedef enum Monitor { MONITOR_AUTO, MONITOR_ACCURACY, MONITOR_LOSS, MONITOR_RMSE } Monitor;
-
 /* One training run. */
 typedef struct Training {
   EbbExperiment *experiment;
@@ -35,8 +32,7 @@ typedef struct Training {
   int64_t batches; /* an epoch */
   int64_t accumulate, max_epochs, max_steps, checkpoint_every, log_every, validate_every, swa_start;
   double clip;
-  bool classes, validates;
-  Monitor monitor;
+  bool validates;
 } Training;
 
 static bool stop_asked(const Training *t) {
@@ -57,7 +53,12 @@ static EbbStatus save(Training *t, const char *name) {
   char path[PATH_BYTES];
   path_in(t, name, path);
   EbbTrainState *s = &t->state;
-  s->epoch_loss = t->tally.loss, s->epoch_correct = t->tally.correct, s->epoch_weight = t->tally.weight;
+  const double *scores = t->tally.scores;
+  s->epoch_loss = t->tally.loss, s->epoch_weight = t->tally.weight;
+  s->epoch_correct = scores[EBB_SCORE_CORRECT];
+  s->epoch_true_positive = scores[EBB_SCORE_TRUE_POSITIVE];
+  s->epoch_false_positive = scores[EBB_SCORE_FALSE_POSITIVE];
+  s->epoch_false_negative = scores[EBB_SCORE_FALSE_NEGATIVE];
   s->plateau_best = t->plateau.best, s->plateau_factor = t->plateau.factor,
   s->plateau_bad_epochs = t->plateau.bad_epochs;
   EbbAverage averages[EBB_MOST_AVERAGES];
@@ -79,8 +80,13 @@ static EbbStatus restore(Training *t) {
                     "%s was trained with train.seed=%llu, not %llu; resume with the run's own configuration",
                     path, (unsigned long long)s->seed, (unsigned long long)t->experiment->seed);
   ebb_params_bump(t->experiment->params);
-  t->tally = (EbbTally){
-      .loss = s->epoch_loss, .correct = s->epoch_correct, .weight = s->epoch_weight, .batches = s->batch};
+  t->tally = (EbbTally){.loss = s->epoch_loss,
+                        .scores = {[EBB_SCORE_CORRECT] = s->epoch_correct,
+                                   [EBB_SCORE_TRUE_POSITIVE] = s->epoch_true_positive,
+                                   [EBB_SCORE_FALSE_POSITIVE] = s->epoch_false_positive,
+                                   [EBB_SCORE_FALSE_NEGATIVE] = s->epoch_false_negative},
+                        .weight = s->epoch_weight,
+                        .batches = s->batch};
   t->plateau =
       (EbbPlateau){.best = s->plateau_best, .factor = s->plateau_factor, .bad_epochs = s->plateau_bad_epochs};
   t->experiment->averages.swa_count = s->averaged;
@@ -204,13 +210,28 @@ static EbbStatus start_tally(Training *t) {
 
 /* ---- reporting ---- */
 
-static const char *score_name(const Training *t) { return t->classes ? "accuracy" : "rmse"; }
-static const char *short_score_name(const Training *t) { return t->classes ? "acc" : "rmse"; }
+static const char *short_score_name(const Training *t) {
+  return ebb_metric(t->experiment->scoring.metric)->label;
+}
+
+/* Writes loss, metric and the metrics that stand beside it for a split's name. */
+static EbbStatus log_scores(const Training *t, const char *split, const EbbScores *scores, int64_t epoch) {
+  EbbMetric metrics[1 + EBB_METRICS];
+  char name[1 + EBB_METRICS][32];
+  int n = 0;
+  for (int kind = 0; kind < EBB_METRICS; kind++) {
+    if (!ebb_metric_is_shown((EbbMetricKind)kind, t->experiment->scoring.metric)) continue;
+    snprintf(name[n], sizeof name[n], "%s/%s", split, ebb_metric((EbbMetricKind)kind)->name);
+    metrics[n] = (EbbMetric){name[n], scores->metric[kind]};
+    n++;
+  }
+  return ebb_metrics_write(t->log, t->state.step, epoch, metrics, n);
+}
 
 static void tell_batch(const Training *t) {
   if (!t->watcher->batch) return;
   char label[64], note[96];
-  EbbScores scores = ebb_tally_scores(&t->tally, t->experiment->model.loss);
+  EbbScores scores = ebb_tally_scores(&t->tally, &t->experiment->scoring);
   snprintf(label, sizeof label, "epoch %lld/%lld", (long long)t->state.epoch + 1, (long long)t->max_epochs);
   snprintf(note, sizeof note, "loss %.4f  %s %.4f", scores.loss, short_score_name(t), scores.score);
   t->watcher->batch(t->watcher->context, label, t->state.batch, t->batches, note);
@@ -255,22 +276,13 @@ static EbbStatus run_epoch(Training *t) {
   return EBB_OK;
 }
 
-/* What train.monitor watches. Higher is better in the result. */
-static double monitored(const Training *t, const EbbScores *scores) {
-  if (t->monitor == MONITOR_LOSS) return -scores->loss;
-  return t->monitor == MONITOR_RMSE ? -scores->score : scores->score;
-}
-
 static EbbStatus validate(Training *t, int64_t epoch, char *line, size_t size) {
   EbbScores scores;
   EbbWatcher patient = *t->watcher; /* a stop waits for the epoch's checkpoint */
   patient.stop = NULL;
   EBB_TRY(ebb_experiment_evaluate(t->experiment, EBB_VALIDATION, &patient, &scores));
-  char score[32];
-  snprintf(score, sizeof score, "val/%s", score_name(t));
-  const EbbMetric metrics[] = {{"val/loss", scores.loss}, {score, scores.score}};
-  EBB_TRY(ebb_metrics_write(t->log, t->state.step, epoch, metrics, 2));
-  double value = monitored(t, &scores);
+  EBB_TRY(log_scores(t, "val", &scores, epoch));
+  double value = ebb_monitored(&t->experiment->scoring, &scores);
   bool whole_epoch = t->state.batch == 0; /* max_steps may end a run inside one, which may go on later */
   if (whole_epoch) ebb_plateau_update(&t->schedule, &t->plateau, value);
   bool best = t->state.best_epoch < 0 || value > t->state.best_score;
@@ -294,15 +306,13 @@ static EbbStatus close_epoch(Training *t) {
 
 static EbbStatus end_epoch(Training *t) {
   EBB_TRY(look(t));
-  EbbScores train = ebb_tally_scores(&t->tally, t->experiment->model.loss);
-  char line[256], score[32];
+  EbbScores train = ebb_tally_scores(&t->tally, &t->experiment->scoring);
+  char line[256];
   int digits = snprintf(NULL, 0, "%lld", (long long)t->max_epochs);
   snprintf(line, sizeof line, "epoch %*lld/%lld   train loss %.4f %s %.4f", digits,
            (long long)t->state.epoch + 1, (long long)t->max_epochs, train.loss, short_score_name(t),
            train.score);
-  snprintf(score, sizeof score, "train/%s", score_name(t));
-  const EbbMetric metrics[] = {{"train/loss", train.loss}, {score, train.score}};
-  EBB_TRY(ebb_metrics_write(t->log, t->state.step, t->state.epoch, metrics, 2));
+  EBB_TRY(log_scores(t, "train", &train, t->state.epoch));
   const int64_t epoch = t->state.epoch;
   EBB_TRY(close_epoch(t));
   if (t->validates && ((epoch + 1) % t->validate_every == 0 || finished(t)))
@@ -339,8 +349,10 @@ static EbbSchedule schedule_of(const EbbConfig *config) {
 
 static EbbStatus read_settings(Training *t) {
   const EbbConfig *config = t->experiment->config;
+  enum { ADAMW, ADAM }; /* in the order of the key's choices; Adam is AdamW without decay */
+  const bool plain_adam = ebb_config_choice(config, "optimizer._name_") == ADAM;
   t->adamw = (EbbAdamW){.lr = ebb_config_number(config, "optimizer.lr"),
-                        .weight_decay = ebb_config_number(config, "optimizer.weight_decay"),
+                        .weight_decay = plain_adam ? 0 : ebb_config_number(config, "optimizer.weight_decay"),
                         .beta1 = ebb_config_number(config, "optimizer.beta1"),
                         .beta2 = ebb_config_number(config, "optimizer.beta2"),
                         .eps = ebb_config_number(config, "optimizer.eps")};
@@ -355,15 +367,12 @@ static EbbStatus read_settings(Training *t) {
   t->validate_every = ebb_config_integer(config, "trainer.val_check_interval_epochs");
   t->swa_start = ebb_config_integer_or(config, "trainer.swa_start_epoch", -1);
   t->clip = ebb_config_number(config, "trainer.gradient_clip_val");
-  t->classes = t->experiment->model.loss == EBB_LOSS_CROSS_ENTROPY;
   t->validates = t->experiment->dataset->split[EBB_VALIDATION].n_samples > 0 &&
                  ebb_config_integer_or(config, "trainer.limit_val_batches", 1) > 0;
   if (t->schedule.kind == EBB_SCHEDULE_PLATEAU && !t->validates)
     return ebb_fail(EBB_INVALID,
                     "scheduler._name_=plateau watches the validation, and there is none: choose another "
                     "scheduler, or see trainer.limit_val_batches");
-  t->monitor = (Monitor)ebb_config_choice(config, "train.monitor");
-  if (t->monitor == MONITOR_AUTO) t->monitor = t->classes ? MONITOR_ACCURACY : MONITOR_LOSS;
   int64_t limit = ebb_config_integer_or(config, "trainer.limit_train_batches", 0);
   t->batches = ebb_loader_batches(t->loader);
   if (limit > 0 && limit < t->batches) t->batches = limit;
