@@ -44,6 +44,7 @@ const std::map<std::string, int> kLayer = {
     {"data.h", 6},
     {"model.h", 6},
     {"stream.h", 6},
+    {"wiring.h", 6},
     {"checkpoint.h", 7},
     {"metrics.h", 7},
     {"safetensors.h", 7},
