@@ -75,7 +75,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
     return EBB_LAUNCH(run, mse_at_once, dim3(1), dim3(ebb_threads(size, ONE_BLOCK_THREADS)), scratch, *a,
                       fault);
   const unsigned needed = ebb_blocks(size, THREADS);
-  const unsigned blocks = needed < EBB_MSE_PARTIALS ? needed : EBB_MSE_PARTIALS;
+  const unsigned blocks = needed < EBB_MSE_PARTIALS ? needed : (unsigned)EBB_MSE_PARTIALS;
   EBB_TRY(EBB_LAUNCH(run, mse_partials, dim3(blocks), dim3(THREADS), scratch, *a));
   return EBB_LAUNCH(run, mse_join, dim3(1), dim3(THREADS), scratch, *a, (int)blocks, fault);
 }

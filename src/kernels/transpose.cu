@@ -27,10 +27,10 @@ __global__ void transpose_tile(const From *x, To *y, int64_t R, int64_t C, bool 
 template <class From, class To>
 static EbbStatus launch(const EbbRun *run, const float *x, float *y, int64_t B, int64_t R, int64_t C,
                         bool add) {
-  enum { MOST_MATRICES = 65535 };
+  const int64_t most = 65535; /* blocks along y */
   const dim3 tiles(ebb_blocks(R, TILE) * ebb_blocks(C, TILE));
-  for (int64_t b = 0; b < B; b += MOST_MATRICES) {
-    const dim3 grid(tiles.x, (unsigned)(B - b < MOST_MATRICES ? B - b : MOST_MATRICES));
+  for (int64_t b = 0; b < B; b += most) {
+    const dim3 grid(tiles.x, (unsigned)(B - b < most ? B - b : most));
     EBB_TRY(EBB_LAUNCH(run, (transpose_tile<From, To>), grid, dim3(TILE * ROWS),
                        TILE * (TILE + 1) * sizeof(float), as<From>(x) + b * R * C, as<To>(y) + b * R * C, R,
                        C, add));

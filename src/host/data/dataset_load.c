@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/data/listops_load.h"
+#include "host/data/sources.h"
 
 static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
   const EbbListopsOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
@@ -14,20 +15,37 @@ static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
   return ebb_listops_load(&options, out);
 }
 
-/* A new data set is a row here. */
+typedef EbbStatus (*LoadSource)(const EbbSourceOptions *options, EbbDataset **out);
+
+/* A new data set is a row here: with a loader of its own, or one of sources.h. */
 static const struct {
   const char *name;
   EbbStatus (*load)(const EbbConfig *config, EbbDataset **out);
-} rows[] = {{"listops", load_listops}};
+  LoadSource load_source;
+} rows[] = {
+    {"listops", load_listops, NULL},           {"occupancy", NULL, ebb_occupancy_load},
+    {"traffic", NULL, ebb_traffic_load},       {"ozone", NULL, ebb_ozone_load},
+    {"cheetah", NULL, ebb_cheetah_load},       {"smnist", NULL, ebb_smnist_load},
+    {"fashion_mnist", NULL, ebb_fashion_load},
+};
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
+
+static EbbStatus load_source(LoadSource load, const EbbConfig *config, EbbDataset **out) {
+  enum { CHRONOLOGICAL, PAPER }; /* in the order of the key's choices */
+  const EbbSourceOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
+                                    .paper = ebb_config_choice(config, "dataset.protocol") == PAPER,
+                                    .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0)};
+  return load(&options, out);
+}
 
 EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) {
   *out = NULL;
   const char *name = ebb_config_string(config, "dataset._name_");
   char known[512] = "";
   for (size_t i = 0, used = 0; i < N_ROWS; i++) {
-    if (name && strcmp(rows[i].name, name) == 0) return rows[i].load(config, out);
+    if (name && strcmp(rows[i].name, name) == 0)
+      return rows[i].load ? rows[i].load(config, out) : load_source(rows[i].load_source, config, out);
     used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", rows[i].name);
   }
   return ebb_fail(EBB_NOT_FOUND, "%s: there is no data set '%s' (dataset._name_); known are: %s",

@@ -1,0 +1,30 @@
+/* The files of a published data set: where they are looked for, and what is said when they are not there. */
+#ifndef EBB_HOST_DATA_DATA_FILE_H
+#define EBB_HOST_DATA_DATA_FILE_H
+
+#include <stddef.h>
+
+#include "ebb/status.h"
+
+/* Files stand in `folder`, or without it in $EBB_DATA/<name>, or in data/<name> where EBB_DATA is not set. */
+typedef struct EbbDataSource {
+  const char *name;
+  const char *folder; /* dataset.data_dir, or NULL */
+  const char *origin; /* where the files come from, for the error: "put ... there" */
+} EbbDataSource;
+
+/* A file in memory: text[length] is 0. */
+typedef struct EbbDataFile {
+  char *path;
+  char *text;
+  size_t length;
+} EbbDataFile;
+
+/* Reads `file`, or `file`.gz unpacked. Lifetime: ebb_data_file_release, which may follow an error and take a
+   zeroed one. Errors: NOT_FOUND says where the file comes from; IO, FORMAT (gzip), INVALID (too large),
+   MEMORY.
+ */
+EbbStatus ebb_data_file_read(const EbbDataSource *source, const char *file, EbbDataFile *out) EBB_MUST_CHECK;
+void ebb_data_file_release(EbbDataFile *file);
+
+#endif
