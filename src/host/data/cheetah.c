@@ -57,5 +57,5 @@ static EbbStatus build(EbbRecordings *r) {
 }
 
 EbbStatus ebb_cheetah_load(const EbbSourceOptions *options, EbbDataset **out) {
-  return ebb_recordings_build("cheetah", options, build, out);
+  return ebb_recordings_build("cheetah", options, build, NULL, out);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/data/csv_dataset.h"
 #include "host/data/listops_load.h"
 #include "host/data/sources.h"
 
@@ -23,10 +24,12 @@ static const struct {
   EbbStatus (*load)(const EbbConfig *config, EbbDataset **out);
   LoadSource load_source;
 } rows[] = {
-    {"listops", load_listops, NULL},           {"occupancy", NULL, ebb_occupancy_load},
-    {"traffic", NULL, ebb_traffic_load},       {"ozone", NULL, ebb_ozone_load},
-    {"cheetah", NULL, ebb_cheetah_load},       {"smnist", NULL, ebb_smnist_load},
-    {"fashion_mnist", NULL, ebb_fashion_load},
+    {"listops", load_listops, NULL},         {"csv", ebb_csv_dataset_load, NULL},
+    {"occupancy", NULL, ebb_occupancy_load}, {"traffic", NULL, ebb_traffic_load},
+    {"ozone", NULL, ebb_ozone_load},         {"cheetah", NULL, ebb_cheetah_load},
+    {"smnist", NULL, ebb_smnist_load},       {"fashion_mnist", NULL, ebb_fashion_load},
+    {"gesture", NULL, ebb_gesture_load},     {"har", NULL, ebb_har_load},
+    {"power", NULL, ebb_power_load},         {"person", NULL, ebb_person_load},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };

@@ -51,5 +51,5 @@ static EbbStatus build(EbbRecordings *r) {
 }
 
 EbbStatus ebb_occupancy_load(const EbbSourceOptions *options, EbbDataset **out) {
-  return ebb_recordings_build("occupancy", options, build, out);
+  return ebb_recordings_build("occupancy", options, build, NULL, out);
 }

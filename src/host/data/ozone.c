@@ -84,5 +84,5 @@ static EbbStatus build(EbbRecordings *r) {
 }
 
 EbbStatus ebb_ozone_load(const EbbSourceOptions *options, EbbDataset **out) {
-  return ebb_recordings_build("ozone", options, build, out);
+  return ebb_recordings_build("ozone", options, build, NULL, out);
 }

@@ -10,9 +10,10 @@ static void release(EbbRecordings *r) {
 }
 
 EbbStatus ebb_recordings_build(const char *name, const EbbSourceOptions *options,
-                               EbbStatus (*build)(EbbRecordings *), EbbDataset **out) {
+                               EbbStatus (*build)(EbbRecordings *), const void *context, EbbDataset **out) {
   *out = NULL;
-  EbbRecordings r = {.name = name, .options = *options, .dataset = calloc(1, sizeof *r.dataset)};
+  EbbRecordings r = {
+      .name = name, .options = *options, .dataset = calloc(1, sizeof *r.dataset), .context = context};
   if (!r.dataset) return ebb_fail(EBB_MEMORY, "no memory for the data set '%s'", name);
   EbbStatus status = build(&r);
   release(&r);

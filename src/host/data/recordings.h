@@ -16,11 +16,13 @@ typedef struct EbbRecordings {
   int n, capacity;
   EbbWindows all, windows[EBB_SPLITS];
   EbbDataset *dataset;
+  const void *context; /* for build */
 } EbbRecordings;
 
 /* Runs build on an empty EbbRecordings and hands its data set over, or frees everything. */
 EbbStatus ebb_recordings_build(const char *name, const EbbSourceOptions *options,
-                               EbbStatus (*build)(EbbRecordings *), EbbDataset **out) EBB_MUST_CHECK;
+                               EbbStatus (*build)(EbbRecordings *), const void *context,
+                               EbbDataset **out) EBB_MUST_CHECK;
 
 /* An empty series more, series[n - 1] afterwards. Errors: MEMORY. */
 EbbStatus ebb_recordings_add(EbbRecordings *r, int64_t d_input, int64_t d_output) EBB_MUST_CHECK;

@@ -80,5 +80,5 @@ static EbbStatus build(EbbRecordings *r) {
 }
 
 EbbStatus ebb_traffic_load(const EbbSourceOptions *options, EbbDataset **out) {
-  return ebb_recordings_build("traffic", options, build, out);
+  return ebb_recordings_build("traffic", options, build, NULL, out);
 }
