@@ -90,7 +90,7 @@ TEST(Csv, DamagedTextIsRefused) {
 }
 
 TEST(Csv, NumbersAndMissingValues) {
-  std::string text = "1.5, -2e3 ,nan,inf,0x10,1e999,,7x,-.5";
+  std::string text = "1.5, -2e3 ,nan,inf,0x10,1e999,  ,7x,-.5";
   EbbCsv csv;
   bool end;
   ebb_csv_open(&csv, &text[0], text.size(), "t", ',');

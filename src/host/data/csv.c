@@ -157,9 +157,9 @@ EbbStatus ebb_csv_number(const EbbCsv *csv, int field, double *value) {
   const char *text = csv->field[field];
   char *end = NULL;
   *value = strtod(text, &end);
-  const bool decimal = strcspn(text, "xXnN") == strlen(text); /* no hexadecimal, nan or inf */
+  const bool found = end != text, decimal = strcspn(text, "xXnN") == strlen(text); /* no nan, inf or 0x */
   while (is_blank(*end)) end++;
-  if (end != text && !*end && decimal && isfinite(*value)) return EBB_OK;
+  if (found && !*end && decimal && isfinite(*value)) return EBB_OK;
   return ebb_fail(EBB_FORMAT, "%s:%lld: field %d is '%.40s', not a finite number", csv->origin,
                   (long long)csv->line, field + 1, text);
 }
