@@ -6,14 +6,21 @@ typedef struct Facts {
   const char *name;
   int64_t vocabulary, d_input, n_classes, d_output, n_towers;
   bool variable_length;
+  int64_t length; /* 0: dataset.l_max */
+  bool per_step;
 } Facts;
 
 static const Facts known[] = {
-    {"listops", 18, 0, 10, 10, 1, true},  {"imdb", 135, 0, 2, 2, 1, true},
-    {"aan", 98, 0, 2, 2, 2, true},        {"cifar", 0, 1, 10, 10, 1, false},
-    {"pathfinder", 0, 1, 2, 2, 1, false}, {"pathx", 0, 1, 2, 2, 1, false},
+    {"listops", 18, 0, 10, 10, 1, true, 0, false},  {"imdb", 135, 0, 2, 2, 1, true, 0, false},
+    {"aan", 98, 0, 2, 2, 2, true, 0, false},        {"cifar", 0, 1, 10, 10, 1, false, 0, false},
+    {"pathfinder", 0, 1, 2, 2, 1, false, 0, false}, {"pathx", 0, 1, 2, 2, 1, false, 0, false},
+    {"smnist", 0, 28, 10, 10, 1, false, 28, false}, {"fashion_mnist", 0, 28, 10, 10, 1, false, 28, false},
+    {"occupancy", 0, 5, 2, 2, 1, false, 16, true},  {"traffic", 0, 7, 0, 1, 1, false, 32, true},
+    {"ozone", 0, 72, 2, 2, 1, false, 32, true},     {"cheetah", 0, 17, 0, 17, 1, false, 32, true},
+    {"gesture", 0, 32, 5, 5, 1, false, 32, true},   {"har", 0, 561, 6, 6, 1, false, 16, true},
+    {"power", 0, 6, 0, 1, 1, false, 32, true},      {"person", 0, 7, 7, 7, 1, false, 32, true},
 };
-static const Facts unknown = {"unknown", 0, 1, 10, 10, 1, false};
+static const Facts unknown = {"unknown", 0, 1, 10, 10, 1, false, 0, false};
 
 static const Facts *facts_of(const char *name) {
   for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
@@ -31,7 +38,8 @@ bool published_data(const EbbConfig *config, EbbDataset *out) {
                       .vocabulary = facts->vocabulary + bos - no_eos,
                       .d_input = colour ? 3 : facts->d_input,
                       .n_towers = facts->n_towers,
-                      .longest = ebb_config_integer(config, "dataset.l_max"),
-                      .variable_length = facts->variable_length};
+                      .longest = facts->length ? facts->length : ebb_config_integer(config, "dataset.l_max"),
+                      .variable_length = facts->variable_length,
+                      .per_step = facts->per_step};
   return facts != &unknown;
 }

@@ -47,6 +47,7 @@ static void print_data(const EbbDataset *dataset) {
 static void print_schedule(const EbbConfig *config) {
   static const char *const names[] = {"constant", "cosine after warm-up", "cosine after warm-up, clamped",
                                       "multistep", "plateau"};
+  static const char *const optimisers[] = {"AdamW", "Adam"};
   char steps[80] = "";
   if (!ebb_config_is_null(config, "trainer.max_steps"))
     snprintf(steps, sizeof steps, ", at most %s steps",
@@ -54,8 +55,9 @@ static void print_schedule(const EbbConfig *config) {
   terminal_field(stdout, "schedule", "%lld epochs%s, batches of %lld",
                  (long long)ebb_config_integer(config, "trainer.max_epochs"), steps,
                  (long long)ebb_config_integer(config, "loader.batch_size"));
-  terminal_field(stdout, "optimiser", "AdamW, rate %g, %s", ebb_config_number(config, "optimizer.lr"),
-                 names[ebb_config_choice(config, "scheduler._name_")]);
+  terminal_field(
+      stdout, "optimiser", "%s, rate %g, %s", optimisers[ebb_config_choice(config, "optimizer._name_")],
+      ebb_config_number(config, "optimizer.lr"), names[ebb_config_choice(config, "scheduler._name_")]);
 }
 
 static void print_header(const Job *job) {

@@ -7,7 +7,7 @@
 #include "metrics_line.h"
 
 static const char *const split_names[EBB_N_SPLITS] = {"train", "val", "test"};
-static const char *const measure_names[EBB_N_MEASURES] = {"loss", "accuracy", "rmse"};
+static const char *const measure_names[EBB_N_MEASURES] = {"loss", "accuracy", "f1", "rmse"};
 
 /* Steps at which the epoch changed: the first, the last. */
 typedef struct Epochs {
@@ -126,7 +126,7 @@ EbbStatus ebb_curves_read(const char *folder, EbbRunCurves *run) {
   ebb_metrics_reader_close(&reader);
   EBB_TRY(status);
   if (count_finite(run) == 0)
-    return ebb_fail(EBB_NOT_FOUND, "the run '%s' has no loss, accuracy or rmse to draw yet", folder);
+    return ebb_fail(EBB_NOT_FOUND, "the run '%s' has no loss, accuracy, f1 or rmse to draw yet", folder);
   for (int m = 0; m < EBB_N_MEASURES; m++)
     for (int s = 0; s < EBB_N_SPLITS; s++) smooth(&run->curve[m][s]);
   return EBB_OK;

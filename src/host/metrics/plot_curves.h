@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 typedef enum EbbSplit { EBB_TRAIN_SPLIT, EBB_VAL_SPLIT, EBB_TEST_SPLIT, EBB_N_SPLITS } EbbSplit;
-typedef enum EbbMeasure { EBB_LOSS, EBB_ACCURACY, EBB_RMSE, EBB_N_MEASURES } EbbMeasure;
+typedef enum EbbMeasure { EBB_LOSS, EBB_ACCURACY, EBB_F1, EBB_RMSE, EBB_N_MEASURES } EbbMeasure;
 
 typedef struct EbbCurvePoint {
   double step, value, smooth; /* value may be non-finite; smooth: the running mean up to here */

@@ -16,6 +16,7 @@ static const struct {
 } measures[EBB_N_MEASURES] = {
     [EBB_LOSS] = {"loss", 1, -INFINITY, INFINITY, false},
     [EBB_ACCURACY] = {"accuracy (%)", 100, 0, 100, true},
+    [EBB_F1] = {"F1", 1, 0, 1, true},
     [EBB_RMSE] = {"RMSE", 1, 0, INFINITY, false},
 };
 
