@@ -9,7 +9,7 @@ build_packages=(
   cmake ninja-build g++ gcc ccache pkg-config
   libopenblas-dev liblapacke-dev libfftw3-dev
   libfyaml-dev libcjson-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
-  gnuplot-nox
+  gnuplot-nox graphviz
 )
 test_packages=(
   clang clang-tidy clang-format libomp-dev

@@ -76,7 +76,7 @@ EbbStatus ebb_wiring_auto_ncp(int units, int motors, double sparsity, uint32_t s
    reading. */
 EbbStatus ebb_wiring_from_text(const char *text, int inputs, EbbWiring **out) EBB_MUST_CHECK;
 
-/* Prints the calls of ebb_wiring_from_text: arguments, defaults, ranges, meanings. */
+/* Prints the calls of ebb_wiring_from_text: arguments, defaults, ranges, meanings; lines of 80 columns. */
 void ebb_wiring_help(FILE *out);
 
 /* Reads a wiring: a .safetensors file with integers adjacency (H, H), sensory_adjacency (I, H) and, if not
@@ -100,6 +100,10 @@ int ebb_wiring_layer(const EbbWiring *wiring, int layer, int *ids);
 
 /* "motor", "command", "inter". */
 const char *ebb_neuron_name(EbbNeuron type);
+
+/* Draws the wiring into a .png or .svg file through graphviz, or writes graphviz's own .dot. Errors: INVALID
+   (another ending), NOT_FOUND (graphviz missing), IO, DEVICE (graphviz's own words), MEMORY. */
+EbbStatus ebb_wiring_draw(const EbbWiring *wiring, const char *picture) EBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

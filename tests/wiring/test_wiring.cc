@@ -198,7 +198,7 @@ TEST(WiringHelp, NamesEveryArgument) {
   ebb_wiring_help(out);
   (void)fclose(out);
   for (const char *needed :
-       {"autoncp(units, motors, sparsity, seed)", "recurrent_command_synapses", "default 0.5"})
+       {"  autoncp(...)", "    units: neurons (4 to 16384)", "recurrent_command_synapses=6", "sparsity=0.5"})
     EXPECT_NE(std::string(text).find(needed), std::string::npos) << needed;
   free(text);
 }

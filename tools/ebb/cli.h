@@ -53,14 +53,16 @@ struct CliCommand {
   const char *operand;               /* what an operand is called; NULL: the command has none */
   int least, most;                   /* operands */
   bool settings;                     /* takes KEY=VALUE */
-  const CliCommand *const *commands; /* those below this one; run is NULL then */
+  const CliCommand *const *commands; /* those below this one; without run, a word has to name one */
   int n_commands;
+  void (*explain)(FILE *out); /* a last section of its own help; may be NULL */
   EbbStatus (*run)(CliArguments *arguments);
 };
 
 #define CLI_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-extern const CliCommand cli_train, cli_eval, cli_info, cli_plot, cli_verify, cli_data, cli_keys, cli_import;
+extern const CliCommand cli_train, cli_eval, cli_info, cli_plot, cli_plot_wiring, cli_verify, cli_data,
+    cli_keys, cli_import;
 
 /* Runs the command that the words name, prints what failed and returns the exit status: 0, 1 the work failed,
    2 the command line is wrong, 130 interrupted. path is the command's own name with those above it. */

@@ -63,7 +63,8 @@ static EbbStatus unknown_command(CliArguments *arguments, const char *word) {
                     nearest.name);
 }
 
-static int dispatch_below(const CliCommand *command, const char *path, int n_words, char **words) {
+/* What a command says that only has others below it. */
+static int explain(const CliCommand *command, const char *path, int n_words, char **words) {
   CliArguments arguments = {.command = command, .path = path};
   bool help = n_words > 0 && (!strcmp(words[0], "--help") || !strcmp(words[0], "-h") ||
                               (n_words == 1 && !strcmp(words[0], "help")));
@@ -75,18 +76,23 @@ static int dispatch_below(const CliCommand *command, const char *path, int n_wor
     cli_help(stderr, command, path);
     return EXIT_MISUSED;
   }
-  for (int i = 0; i < command->n_commands; i++) {
-    const CliCommand *below = command->commands[i];
-    if (strcmp(below->name, words[0]) != 0) continue;
+  return finish(unknown_command(&arguments, words[0]), &arguments);
+}
+
+static const CliCommand *command_below(const CliCommand *command, int n_words, char **words) {
+  for (int i = 0; n_words && i < command->n_commands; i++)
+    if (!strcmp(command->commands[i]->name, words[0])) return command->commands[i];
+  return NULL;
+}
+
+int cli_dispatch(const CliCommand *command, const char *path, int n_words, char **words) {
+  const CliCommand *below = command_below(command, n_words, words);
+  if (below) {
     char longer[64];
     snprintf(longer, sizeof longer, "%s %s", path, below->name);
     return cli_dispatch(below, longer, n_words - 1, words + 1);
   }
-  return finish(unknown_command(&arguments, words[0]), &arguments);
-}
-
-int cli_dispatch(const CliCommand *command, const char *path, int n_words, char **words) {
-  if (command->n_commands) return dispatch_below(command, path, n_words, words);
+  if (!command->run) return explain(command, path, n_words, words);
   CliArguments arguments = {.command = command, .path = path};
   int code = finish(run(&arguments, n_words, words), &arguments);
   free(arguments.value);

@@ -76,5 +76,6 @@ void cli_help(FILE *out, const CliCommand *command, const char *path) {
   fprintf(out, "\noptions:\n");
   for (int i = 0; i < command->n_options; i++) print_option(out, &command->options[i]);
   print_option(out, &help);
+  if (command->explain) command->explain(out);
   if (command->examples) print_section(out, "examples", command->examples);
 }

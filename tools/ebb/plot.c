@@ -26,10 +26,12 @@ static EbbStatus run(CliArguments *arguments) {
   return EBB_OK;
 }
 
+static const CliCommand *const commands[] = {&cli_plot_wiring};
+
 const CliCommand cli_plot = {
     .name = "plot",
-    .synopsis = "RUN... [-o PICTURE]",
-    .summary = "draw the learning curves of one or several runs",
+    .synopsis = "RUN... [-o PICTURE]\n       ebb plot wiring WIRING --inputs N -o PICTURE",
+    .summary = "draw the learning curves of one or several runs, or a wiring",
     .details = "Draws loss and score of the runs over their steps and prints the picture's name.",
     .examples = "ebb plot runs/quickstart-listops-1\n"
                 "ebb plot runs/* -o compared.svg",
@@ -38,5 +40,7 @@ const CliCommand cli_plot = {
     .operand = "at least one RUN folder",
     .least = 1,
     .most = 1000000,
+    .commands = commands,
+    .n_commands = CLI_COUNT(commands),
     .run = run,
 };

@@ -26,17 +26,16 @@ static const WiringArgument random_wiring[] = {
 
 static const WiringArgument ncp[] = {
     {"inter", "inter_neurons", WIRING_SIZES, NULL, 1, EBB_WIRING_MAX_UNITS,
-     "inter neurons; a list such as [10, 6] gives several layers"},
+     "inter neurons; [10, 6] makes two layers"},
     {"command", "command_neurons", WIRING_INTEGER, NULL, 1, EBB_WIRING_MAX_UNITS, "command neurons"},
     {"motors", "motor_neurons", WIRING_INTEGER, NULL, 1, EBB_WIRING_MAX_UNITS, "motor neurons"},
-    {"sensory_fanout", "sensory_fanout", WIRING_INTEGER, "4", 1, EBB_WIRING_MAX_UNITS,
-     "inter neurons that a sensor feeds"},
+    {"sensory_fanout", "sensory_fanout", WIRING_INTEGER, "4", 1, EBB_WIRING_MAX_UNITS, "targets of a sensor"},
     {"inter_fanout", "inter_fanout", WIRING_INTEGER, "5", 1, EBB_WIRING_MAX_UNITS,
-     "neurons of the next layer that an inter neuron feeds"},
+     "targets of an inter neuron in the next layer"},
     {"recurrent_command_synapses", "recurrent_command_synapses", WIRING_INTEGER, "6", 0, 1e8,
-     "synapses drawn among command neurons"},
+     "draws among command neurons"},
     {"motor_fanin", "motor_fanin", WIRING_INTEGER, "4", 1, EBB_WIRING_MAX_UNITS,
-     "command neurons that a motor neuron listens to"},
+     "command neurons that feed a motor neuron"},
     {"seed", "seed", WIRING_INTEGER, "22222", 0, SEED_32, "seed of synapses and signs"},
 };
 
@@ -111,23 +110,18 @@ const WiringCall *wiring_call_named(const char *name, size_t length) {
 }
 
 static void print_argument(FILE *out, const WiringArgument *row) {
-  fprintf(out, "    %-27s %s (", row->name, row->help);
+  fprintf(out, "    %s%s%s: %s ", row->name, row->initial ? "=" : "", row->initial ? row->initial : "",
+          row->help);
   if (row->type == WIRING_FLAG)
-    (void)fputs("true or false", out);
+    (void)fputs("(true or false)\n", out);
   else
-    fprintf(out, "%.16g to %.16g", row->min, row->max);
-  if (row->initial)
-    fprintf(out, "; default %s)\n", row->initial);
-  else
-    (void)fputs("; has to be given)\n", out);
+    fprintf(out, "(%.16g to %.16g)\n", row->min, row->max);
 }
 
 void ebb_wiring_help(FILE *out) {
   for (int i = 0; i < WIRING_CALLS; i++) {
     const WiringCall *call = &wiring_calls[i];
-    fprintf(out, "  %s(", call->name);
-    for (int k = 0; k < call->n_arguments; k++) fprintf(out, "%s%s", k ? ", " : "", call->argument[k].name);
-    fprintf(out, "): %s\n", call->summary);
+    fprintf(out, "  %s(...): %s\n", call->name, call->summary);
     for (int k = 0; k < call->n_arguments; k++) print_argument(out, &call->argument[k]);
   }
 }

@@ -95,7 +95,7 @@ static EbbStatus read(const EbbSafetensors *file, EbbWiring **out) {
   EBB_TRY(read_bytes(adjacency, -1, 1, (*out)->adjacency));
   EBB_TRY(read_bytes(sensory, -1, 1, (*out)->sensory));
   EBB_TRY(read_types(file, *out));
-  int8_t *stored = malloc((size_t)units);
+  int8_t *stored = calloc((size_t)units, 1);
   EbbStatus status =
       stored ? read_layers(file, *out, stored) : ebb_fail(EBB_MEMORY, "no memory for the layers");
   free(stored);

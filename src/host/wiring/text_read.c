@@ -60,9 +60,11 @@ static EbbStatus read_size(Reader *r, Size size) {
 }
 
 static EbbStatus begin(Reader *r) {
-  for (int size = 0; size < SIZES; size++)
-    if (r->size[size] == UNSET)
-      return ebb_fail(EBB_FORMAT, "'%s NUMBER' has to come first", size_names[size]);
+  for (int size = 0; size < SIZES; size++) {
+    if (r->size[size] != UNSET) continue;
+    (void)ebb_fail(EBB_FORMAT, "'%s NUMBER' has to come first", size_names[size]);
+    return EBB_FORMAT;
+  }
   EBB_TRY(wiring_create(r->size[UNITS], r->size[MOTORS], r->size[INPUTS], &r->wiring));
   r->typed = calloc((size_t)r->size[UNITS], sizeof *r->typed);
   return r->typed ? EBB_OK : ebb_fail(EBB_MEMORY, "no memory for %d units", r->size[UNITS]);

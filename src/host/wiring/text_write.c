@@ -21,9 +21,9 @@ static EbbStatus write_synapses(EbbFileWriter *file, const int8_t *synapse, int 
                                 const char *prefix) {
   for (int64_t source = 0; source < sources; source++)
     for (int target = 0; target < units; target++) {
-      int sign = synapse[source * units + target];
+      const int8_t sign = synapse[source * units + target];
       if (!sign) continue;
-      EBB_TRY(ebb_file_writer_print(file, "%s%d -> %d %+d\n", prefix, (int)source, target, sign));
+      EBB_TRY(ebb_file_writer_print(file, "%s%d -> %d %+d\n", prefix, (int)source, target, (int)sign));
     }
   return EBB_OK;
 }

@@ -28,6 +28,9 @@ EbbStatus wiring_write_text(const EbbWiring *wiring, const char *path) EBB_MUST_
 EbbStatus wiring_read_tensors(const char *path, EbbWiring **out) EBB_MUST_CHECK;
 EbbStatus wiring_write_tensors(const EbbWiring *wiring, const char *path) EBB_MUST_CHECK;
 
+/* The wiring as a graphviz graph; errors show in ferror(out). */
+void wiring_dot(FILE *out, const EbbWiring *wiring);
+
 #ifdef __cplusplus
 }
 #endif
