@@ -11,6 +11,7 @@ static const struct {
     {"layer", "s4", verify_s4_layer},
     {"step", "s4", verify_s4_step},
     {"training", NULL, verify_training},
+    {"table", "wiring", verify_wiring},
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

@@ -65,5 +65,6 @@ EbbStatus case_set_kernel_length(Case *c);
 EbbStatus verify_s4_layer(Case *c);
 EbbStatus verify_s4_step(Case *c);
 EbbStatus verify_training(Case *c);
+EbbStatus verify_wiring(Case *c);
 
 #endif
