@@ -8,10 +8,9 @@ static const struct {
   const char *kind, *layer;
   EbbStatus (*run)(Case *c);
 } runners[] = {
-    {"layer", "s4", verify_s4_layer},
-    {"step", "s4", verify_s4_step},
-    {"training", NULL, verify_training},
-    {"table", "wiring", verify_wiring},
+    {"layer", "s4", verify_s4_layer},         {"step", "s4", verify_s4_step},
+    {"training", NULL, verify_training},      {"table", "wiring", verify_wiring},
+    {"table", "reservoir", verify_reservoir},
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

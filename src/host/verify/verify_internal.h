@@ -66,5 +66,6 @@ EbbStatus verify_s4_layer(Case *c);
 EbbStatus verify_s4_step(Case *c);
 EbbStatus verify_training(Case *c);
 EbbStatus verify_wiring(Case *c);
+EbbStatus verify_reservoir(Case *c);
 
 #endif
