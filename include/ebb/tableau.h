@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "ebb/scalar.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -32,6 +34,15 @@ const EbbTableau *ebb_tableau_at(int index);
    + 1 coefficients from k = 0; `error` may be NULL. Source: Hairer and Wanner, "Solving Ordinary Differential
    Equations II", section IV.2. */
 void ebb_tableau_polynomials(const EbbTableau *tableau, double *step, double *error);
+
+/* What the step size is multiplied by after a trial step whose error is `error` tolerances: within [0.2, 5]
+   where it is accepted (error <= 1), at least 0.2 otherwise, also where it is not finite. Source: the
+   published Edifice solver. */
+EBB_INLINE double ebb_tableau_growth(double error) {
+  const bool accepted = error <= 1;
+  const double factor = error > 0 ? 0.9 * pow(error, accepted ? -0.2 : -0.25) : accepted ? 5 : 0.2;
+  return factor > 5 ? 5 : factor > 0.2 ? factor : 0.2;
+}
 
 #ifdef __cplusplus
 }

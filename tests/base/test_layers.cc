@@ -36,6 +36,7 @@ const std::map<std::string, int> kLayer = {
     {"op.h", 3},
     {"ops.def", 3},
     {"graph.h", 4},
+    {"ode.h", 5},
     {"optim.h", 5},
     {"ridge.h", 5},
     {"schedule.h", 5},

@@ -10,7 +10,7 @@ static const struct {
 } runners[] = {
     {"layer", "s4", verify_s4_layer},         {"step", "s4", verify_s4_step},
     {"training", NULL, verify_training},      {"table", "wiring", verify_wiring},
-    {"table", "reservoir", verify_reservoir},
+    {"table", "reservoir", verify_reservoir}, {"table", "odesolver", verify_odesolver},
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

@@ -67,5 +67,6 @@ EbbStatus verify_s4_step(Case *c);
 EbbStatus verify_training(Case *c);
 EbbStatus verify_wiring(Case *c);
 EbbStatus verify_reservoir(Case *c);
+EbbStatus verify_odesolver(Case *c);
 
 #endif
