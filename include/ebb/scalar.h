@@ -42,6 +42,22 @@ EBB_INLINE float ebb_expf(float x) {
 #endif
 }
 
+/* e^x - 1, relative error below 4e-7: the series below 0.35, where e^x would lose digits. */
+EBB_INLINE float ebb_expm1f(float x) {
+#if defined(__CUDA_ARCH__)
+  return expm1f(x);
+#else
+  float p = 1.0f + x * (1.0f / 8);
+  p = 1.0f + x * (1.0f / 7) * p;
+  p = 1.0f + x * (1.0f / 6) * p;
+  p = 1.0f + x * (1.0f / 5) * p;
+  p = 1.0f + x * (1.0f / 4) * p;
+  p = 1.0f + x * (1.0f / 3) * p;
+  p = 1.0f + x * (1.0f / 2) * p;
+  return fabsf(x) < 0.35f ? x * p : ebb_expf(x) - 1.0f;
+#endif
+}
+
 EBB_INLINE float ebb_sigmoidf(float x) { return 1.0f / (1.0f + ebb_expf(-x)); }
 
 EBB_INLINE float ebb_tanhf(float x) {

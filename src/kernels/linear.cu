@@ -19,9 +19,9 @@ __global__ void small_forward(EbbLinearArgs a) {
   const int64_t at = (int64_t)blockIdx.x * WARPS + threadIdx.x / EBB_WARP;
   if (at >= a.R * a.O) return;
   const int64_t r = at / a.O, o = at % a.O;
-  const float *x = a.x + r * a.I, *weight = a.weight + o * a.I;
+  const float *x = a.x + r * a.I;
   float sum = 0;
-  for (int64_t i = lane; i < a.I; i += EBB_WARP) sum += x[i] * weight[i];
+  for (int64_t i = lane; i < a.I; i += EBB_WARP) sum += x[i] * a.weight[ebb_linear_at(&a, o, i)];
   sum = warp_sum(sum);
   if (lane == 0) a.y[at] = sum + a.bias[o];
 }
@@ -30,7 +30,7 @@ __global__ void small_forward(EbbLinearArgs a) {
 __global__ void small_weight_gradient(EbbLinearArgs a) {
   const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x;
   if (at >= a.O * a.I) return;
-  const int64_t o = at / a.I, i = at % a.I;
+  const int64_t o = a.inputs_first ? at % a.O : at / a.I, i = a.inputs_first ? at / a.O : at % a.I;
   float sum = 0;
   double bias = 0;
   for (int64_t r = 0; r < a.R; r++) {
@@ -47,7 +47,7 @@ __global__ void small_input_gradient(EbbLinearArgs a) {
   if (at >= a.R * a.I) return;
   const int64_t r = at / a.I, i = at % a.I;
   float sum = 0;
-  for (int64_t o = 0; o < a.O; o++) sum += a.dy[r * a.O + o] * a.weight[o * a.I + i];
+  for (int64_t o = 0; o < a.O; o++) sum += a.dy[r * a.O + o] * a.weight[ebb_linear_at(&a, o, i)];
   store_or_add(a.dx, at, sum, a.add_dx);
 }
 
@@ -71,6 +71,11 @@ __global__ void bias_gradient(EbbLinearArgs a) {
   a.dbias[o] += (float)sum;
 }
 
+/* The weight as a (I, O) factor (transpose) or a (O, I) one. */
+static EbbCudaMatrix weight_of(const EbbLinearArgs *a, bool transpose) {
+  return {a->weight, EBB_F32, a->inputs_first ? a->O : a->I, 0, transpose != a->inputs_first};
+}
+
 static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbLinearArgs *a = (const EbbLinearArgs *)args;
   const int64_t outputs = a->R * a->O;
@@ -78,7 +83,7 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
     return EBB_LAUNCH(run, small_forward, dim3(ebb_blocks(outputs, WARPS)), dim3(THREADS), 0, *a);
   EBB_TRY(EBB_LAUNCH(run, fill_bias, dim3(ebb_blocks(outputs, THREADS)), dim3(THREADS), 0, *a));
   EbbCudaGemm product = {};
-  product.a = {a->x, EBB_F32, a->I, 0, false}, product.b = {a->weight, EBB_F32, a->I, 0, true};
+  product.a = {a->x, EBB_F32, a->I, 0, false}, product.b = weight_of(a, true);
   product.c = a->y, product.ldc = a->O;
   product.m = a->R, product.n = a->O, product.k = a->I, product.batch = 1;
   product.alpha = 1, product.beta = 1;
@@ -92,17 +97,19 @@ static EbbStatus small_backward(const EbbLinearArgs *a, const EbbRun *run) {
 }
 
 static EbbStatus weight_gradient(const EbbLinearArgs *a, const EbbRun *run) {
+  const EbbCudaMatrix dy = {a->dy, EBB_F32, a->O, 0, !a->inputs_first};
+  const EbbCudaMatrix x = {a->x, EBB_F32, a->I, 0, a->inputs_first};
   EbbCudaGemm product = {};
-  product.a = {a->dy, EBB_F32, a->O, 0, true}, product.b = {a->x, EBB_F32, a->I, 0, false};
-  product.c = a->dweight, product.ldc = a->I;
-  product.m = a->O, product.n = a->I, product.k = a->R, product.batch = 1;
+  product.a = a->inputs_first ? x : dy, product.b = a->inputs_first ? dy : x;
+  product.m = a->inputs_first ? a->I : a->O, product.n = a->inputs_first ? a->O : a->I;
+  product.c = a->dweight, product.ldc = product.n, product.k = a->R, product.batch = 1;
   product.alpha = 1, product.beta = 1;
   return ebb_cuda_gemm(run, &product);
 }
 
 static EbbStatus input_gradient(const EbbLinearArgs *a, const EbbRun *run) {
   EbbCudaGemm product = {};
-  product.a = {a->dy, EBB_F32, a->O, 0, false}, product.b = {a->weight, EBB_F32, a->I, 0, false};
+  product.a = {a->dy, EBB_F32, a->O, 0, false}, product.b = weight_of(a, false);
   product.c = a->dx, product.ldc = a->I;
   product.m = a->R, product.n = a->I, product.k = a->O, product.batch = 1;
   product.alpha = 1, product.beta = a->add_dx ? 1.0f : 0.0f;

@@ -45,6 +45,7 @@ const std::map<std::string, int> kLayer = {
     {"config.def", 6},
     {"config.h", 6},
     {"data.h", 6},
+    {"lnn.h", 6},
     {"model.h", 6},
     {"reservoir.h", 6},
     {"stream.h", 6},

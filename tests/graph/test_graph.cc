@@ -7,6 +7,7 @@
 #include "ebb/graph.h"
 #include "ebb/ops/linear.h"
 #include "host/graph/graph_internal.h"
+#include "support/linear_config.h"
 
 namespace {
 
@@ -32,7 +33,7 @@ protected:
     return value;
   }
   EbbStatus linear(const char *scope, EbbValue x, int64_t outputs, EbbValue *y) {
-    EbbLinearConfig config = {outputs};
+    const EbbLinearConfig config = ebb_test::linear_config(outputs);
     return ebb_graph_apply(graph, &ebb_linear_op, scope, &config, sizeof config, &x, 1, y, 1);
   }
   EbbValue gelu(EbbValue x) {

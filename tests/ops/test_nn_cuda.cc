@@ -17,6 +17,7 @@
 #include "ebb/ops/s4_out.h"
 #include "ebb/ops/transpose.h"
 #include "support/expect_near.h"
+#include "support/linear_config.h"
 #include "support/no_config.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
@@ -119,7 +120,7 @@ Case s4_out(const EbbS4OutConfig &config, int64_t B, int64_t H, int64_t L) {
 }
 
 Case linear(int64_t R, int64_t I, int64_t O) {
-  return one("linear", text_of({R, I, O}), EbbLinearConfig{O}, {random_tensor({R, I}, 37)},
+  return one("linear", text_of({R, I, O}), ebb_test::linear_config(O), {random_tensor({R, I}, 37)},
              {"weight", "bias"});
 }
 

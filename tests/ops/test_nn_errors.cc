@@ -15,6 +15,7 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
+#include "support/linear_config.h"
 #include "support/no_config.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -92,8 +93,8 @@ TEST(NnErrors, ShapesAndSettings) {
   expect_setup(EBB_SHAPE, "the residual is (2, 1, 4)", "s4_out", EbbS4OutConfig{true, 0, true},
                {x, one_channel});
   expect_setup(EBB_SHAPE, "3 lengths for a batch of 2", "pool", EbbPoolConfig{EBB_POOL_MEAN}, {x, three});
-  expect_setup(EBB_INVALID, "0 outputs", "linear", EbbLinearConfig{0}, {flat});
-  expect_setup(EBB_SHAPE, "scalar", "linear", EbbLinearConfig{2}, {random_tensor({}, 5)});
+  expect_setup(EBB_INVALID, "0 outputs", "linear", ebb_test::linear_config(0), {flat});
+  expect_setup(EBB_SHAPE, "scalar", "linear", ebb_test::linear_config(2), {random_tensor({}, 5)});
   expect_setup(EBB_SHAPE, "3 rows cannot be split", "retrieval", NoConfig{}, {odd});
   expect_setup(EBB_SHAPE, "the labels are (3), but the prediction's rows are (4)", "cross_entropy",
                EbbCrossEntropyConfig{}, {flat, three}, 2);

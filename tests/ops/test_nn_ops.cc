@@ -11,6 +11,7 @@
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/s4_out.h"
 #include "ebb/ops/transpose.h"
+#include "support/linear_config.h"
 #include "support/no_config.h"
 #include "support/op_check.h"
 
@@ -90,8 +91,8 @@ std::vector<OpCase> cases() {
       one("pool mean, lengths", "pool", mean, {x, lengths}),
       one("pool last", "pool", last, {x}),
       one("pool last, lengths", "pool", last, {x, lengths}),
-      one("linear", "linear", bytes_of(EbbLinearConfig{70}), {floats({5, 9})}),
-      one("linear of three dimensions", "linear", bytes_of(EbbLinearConfig{3}), {floats({7, 11, 9})}),
+      one("linear", "linear", bytes_of(ebb_test::linear_config(70)), {floats({5, 9})}),
+      one("linear of three dimensions", "linear", bytes_of(ebb_test::linear_config(3)), {floats({7, 11, 9})}),
       one("gelu", "gelu", bytes_of(NoConfig{}), {floats({3, 5000})}),
       one("retrieval", "retrieval", bytes_of(NoConfig{}), {floats({6, 7})}),
       loss("cross entropy", {floats({4, 5}), labels}),

@@ -17,6 +17,7 @@
 #include "host/dropout.h"
 #include "host/rows.h"
 #include "support/expect_near.h"
+#include "support/linear_config.h"
 #include "support/no_config.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -227,7 +228,7 @@ TEST_P(NnValues, PoolMeanAndLastOfTheValidSteps) {
 
 TEST_P(NnValues, LinearProjectsTheLastDimension) {
   const Tensor x = random_tensor({2, 3, 5}, 14);
-  OpRun run("linear", EbbLinearConfig{70}, {x}, 1, 1, true, GetParam());
+  OpRun run("linear", ebb_test::linear_config(70), {x}, 1, 1, true, GetParam());
   FORWARD(run);
   const Floats w = run.param("weight"), bias = run.param("bias");
   Doubles y;

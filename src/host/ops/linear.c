@@ -7,6 +7,20 @@
 
 enum { BLOCK = 64 }; /* outputs of one task; rows of one task of the input gradient */
 
+static EbbStatus params(EbbSetup *setup, const EbbLinearConfig *c, EbbLinearArgs *a) {
+  const double fan_in = 1 / sqrt((double)a->I), glorot = sqrt(6 / (double)(a->I + a->O));
+  const EbbParamSpec weight = {.name = c->weight ? c->weight : "weight",
+                               .shape = c->inputs_first ? ebb_shape(a->I, a->O) : ebb_shape(a->O, a->I),
+                               .draw = EBB_DRAW_UNIFORM,
+                               .a = c->glorot ? glorot : fan_in};
+  const EbbParamSpec bias = {.name = c->bias ? c->bias : "bias",
+                             .shape = ebb_shape(a->O),
+                             .draw = c->glorot ? EBB_DRAW_CONSTANT : EBB_DRAW_UNIFORM,
+                             .a = c->glorot ? 0 : fan_in};
+  EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
+  return ebb_setup_param(setup, &bias, &a->bias, &a->dbias);
+}
+
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   const EbbLinearConfig *c = config;
   EbbLinearArgs *a = out;
@@ -20,12 +34,8 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
     return ebb_fail(EBB_SHAPE, "%s: a scalar has no features to project", ebb_setup_where(setup));
   a->I = shape.dim[shape.rank - 1], a->R = ebb_shape_size(&shape) / a->I, a->O = c->O;
   shape.dim[shape.rank - 1] = a->O;
-  const double bound = 1 / sqrt((double)a->I);
-  const EbbParamSpec weight = {
-      .name = "weight", .shape = ebb_shape(a->O, a->I), .draw = EBB_DRAW_UNIFORM, .a = bound};
-  const EbbParamSpec bias = {.name = "bias", .shape = ebb_shape(a->O), .draw = EBB_DRAW_UNIFORM, .a = bound};
-  EBB_TRY(ebb_setup_param(setup, &weight, &a->weight, &a->dweight));
-  EBB_TRY(ebb_setup_param(setup, &bias, &a->bias, &a->dbias));
+  a->inputs_first = c->inputs_first;
+  EBB_TRY(params(setup, c, a));
   EBB_TRY(ebb_setup_output(setup, 0, EBB_F32, shape, false, &a->y));
   return ebb_setup_output_grad(setup, 0, &a->dy);
 }
@@ -33,15 +43,15 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
 static void outputs(const EbbLinearArgs *a, int64_t o) {
   int64_t width = ebb_min64(BLOCK, a->O - o);
   for (int64_t r = 0; r < a->R; r++) memcpy(a->y + r * a->O + o, a->bias + o, (size_t)width * sizeof(float));
-  ebb_cpu_gemm(&(EbbGemm){.transpose_b = true,
+  ebb_cpu_gemm(&(EbbGemm){.transpose_b = !a->inputs_first,
                           .m = a->R,
                           .n = width,
                           .k = a->I,
                           .alpha = 1,
                           .a = a->x,
                           .lda = a->I,
-                          .b = a->weight + o * a->I,
-                          .ldb = a->I,
+                          .b = a->weight + ebb_linear_at(a, o, 0),
+                          .ldb = a->inputs_first ? a->O : a->I,
                           .beta = 1,
                           .c = a->y + o,
                           .ldc = a->O});
@@ -54,7 +64,24 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
   return EBB_OK;
 }
 
-static void weight_gradient(const EbbLinearArgs *a, int64_t o) {
+/* Columns o .. of dweight (I, O). */
+static void column_gradient(const EbbLinearArgs *a, int64_t o) {
+  ebb_cpu_gemm(&(EbbGemm){.transpose_a = true,
+                          .m = a->I,
+                          .n = ebb_min64(BLOCK, a->O - o),
+                          .k = a->R,
+                          .alpha = 1,
+                          .a = a->x,
+                          .lda = a->I,
+                          .b = a->dy + o,
+                          .ldb = a->O,
+                          .beta = 1,
+                          .c = a->dweight + o,
+                          .ldc = a->O});
+}
+
+/* Rows o .. of dweight (O, I). */
+static void row_gradient(const EbbLinearArgs *a, int64_t o) {
   ebb_cpu_gemm(&(EbbGemm){.transpose_a = true,
                           .m = ebb_min64(BLOCK, a->O - o),
                           .n = a->I,
@@ -78,14 +105,15 @@ static void bias_gradient(const EbbLinearArgs *a, int64_t o) {
 }
 
 static void input_gradient(const EbbLinearArgs *a, int64_t r) {
-  ebb_cpu_gemm(&(EbbGemm){.m = ebb_min64(BLOCK, a->R - r),
+  ebb_cpu_gemm(&(EbbGemm){.transpose_b = a->inputs_first,
+                          .m = ebb_min64(BLOCK, a->R - r),
                           .n = a->I,
                           .k = a->O,
                           .alpha = 1,
                           .a = a->dy + r * a->O,
                           .lda = a->O,
                           .b = a->weight,
-                          .ldb = a->I,
+                          .ldb = a->inputs_first ? a->O : a->I,
                           .beta = a->add_dx ? 1.0f : 0.0f,
                           .c = a->dx + r * a->I,
                           .ldc = a->I});
@@ -95,7 +123,10 @@ static EbbStatus backward(const void *args, const EbbRun *run) {
   const EbbLinearArgs *a = args;
 #pragma omp parallel for num_threads(EBB_THREADS(run))
   for (int64_t o = 0; o < a->O; o += BLOCK) {
-    if (a->dweight) weight_gradient(a, o);
+    if (a->dweight && a->inputs_first)
+      column_gradient(a, o);
+    else if (a->dweight)
+      row_gradient(a, o);
     if (a->dbias) bias_gradient(a, o);
   }
   if (!a->dx) return EBB_OK;

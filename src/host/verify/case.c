@@ -162,7 +162,7 @@ EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_nam
   for (int64_t i = 0; i < ebb_safetensors_count(c->file); i++) {
     const EbbStoredTensor *tensor = ebb_safetensors_at(c->file, i);
     const char *name = tensor->name + skip;
-    if (strncmp(tensor->name, prefix, skip) != 0 || !strcmp(name, "u")) continue;
+    if (strncmp(tensor->name, prefix, skip) != 0 || case_tensor(c, "input.%s", name)) continue;
     EBB_TRY(compare_param(c, tensor, name, class_name, gradient));
   }
   return EBB_OK;
@@ -213,6 +213,19 @@ EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const Ebb
   free(wide);
   free(narrow);
   return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", c->path);
+}
+
+EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
+  const EbbStoredTensor *w;
+  EBB_TRY(case_require(c, "cotangent.y", &w));
+  EBB_TRY(case_require_shape(c, w, ebb_graph_shape(graph, y)));
+  int64_t size = ebb_shape_size(&w->shape);
+  float *values = malloc((size_t)size * sizeof *values);
+  if (!values) return ebb_fail(EBB_MEMORY, "no memory for the cotangent");
+  EbbStatus status = ebb_stored_floats(w, values, size);
+  if (status == EBB_OK) status = ebb_graph_write_grad(graph, y, values);
+  free(values);
+  return status;
 }
 
 EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,

@@ -8,9 +8,15 @@ static const struct {
   const char *kind, *layer;
   EbbStatus (*run)(Case *c);
 } runners[] = {
-    {"layer", "s4", verify_s4_layer},         {"step", "s4", verify_s4_step},
-    {"training", NULL, verify_training},      {"table", "wiring", verify_wiring},
-    {"table", "reservoir", verify_reservoir}, {"table", "odesolver", verify_odesolver},
+    {"layer", "s4", verify_s4_layer},
+    {"step", "s4", verify_s4_step},
+    {"training", NULL, verify_training},
+    {"table", "wiring", verify_wiring},
+    {"table", "reservoir", verify_reservoir},
+    {"table", "odesolver", verify_odesolver},
+    {"layer", "lnn", verify_lnn},
+    {"layer", "lnn_model", verify_lnn_model},
+    {"layer", "lnn_model_ffn", verify_lnn_model},
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

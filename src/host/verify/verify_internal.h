@@ -37,14 +37,17 @@ void case_remark(const Case *c, const char *format, ...) EBB_PRINTF(2, 3);
 EbbStatus case_load_params(Case *c, const char *prefix, const char *scope);
 /* That the file gave every parameter, and the constants of every liquid term. */
 EbbStatus case_require_params(const Case *c);
-/* Compares every tensor `prefix`NAME with the parameter's value, or its gradient. Gradients of parameters
-   that a learning rate of 0 freezes are not computed, so not compared. */
+/* Compares every tensor `prefix`NAME with the parameter's value, or its gradient. NAMEs of inputs are left to
+   the caller; gradients of parameters that a learning rate of 0 freezes are not computed, so not compared. */
 EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_name, bool gradient);
 /* Writes the tensor into a graph's float input. */
 EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
                            int64_t from);
 EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
                              int64_t from);
+
+/* Sets dL/dy to the tensor cotangent.y. */
+EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y);
 
 /* Compares a graph's value (or gradient) with a tensor. */
 EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,
@@ -68,5 +71,7 @@ EbbStatus verify_training(Case *c);
 EbbStatus verify_wiring(Case *c);
 EbbStatus verify_reservoir(Case *c);
 EbbStatus verify_odesolver(Case *c);
+EbbStatus verify_lnn(Case *c);
+EbbStatus verify_lnn_model(Case *c);
 
 #endif

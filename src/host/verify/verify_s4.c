@@ -66,19 +66,6 @@ static EbbStatus record_layer(Case *c, EbbGraph *graph, const EbbS4Layer *layer,
   return lengths ? case_feed_integers(c, graph, v->lengths, lengths, 0) : EBB_OK;
 }
 
-static EbbStatus feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
-  const EbbStoredTensor *w;
-  EBB_TRY(case_require(c, "cotangent.y", &w));
-  EBB_TRY(case_require_shape(c, w, ebb_graph_shape(graph, y)));
-  int64_t size = ebb_shape_size(&w->shape);
-  float *values = malloc((size_t)size * sizeof *values);
-  if (!values) return ebb_fail(EBB_MEMORY, "no memory for the cotangent");
-  EbbStatus status = ebb_stored_floats(w, values, size);
-  if (status == EBB_OK) status = ebb_graph_write_grad(graph, y, values);
-  free(values);
-  return status;
-}
-
 static EbbStatus run_layer(Case *c, EbbGraph *graph) {
   EbbS4Layer layer;
   LayerValues v = {0};
@@ -90,7 +77,7 @@ static EbbStatus run_layer(Case *c, EbbGraph *graph) {
   if (v.k != EBB_NO_VALUE && case_tensor(c, "expect.k"))
     EBB_TRY(case_compare_value(c, "expect.k", "output", graph, v.k, false));
   EBB_TRY(case_compare_value(c, "expect.y", "output", graph, v.y, false));
-  EBB_TRY(feed_cotangent(c, graph, v.y));
+  EBB_TRY(case_feed_cotangent(c, graph, v.y));
   EBB_TRY(ebb_params_zero_grad(c->params));
   EBB_TRY(ebb_graph_backward(graph, &run));
   if (case_tensor(c, "expect.grad.u"))
