@@ -42,6 +42,7 @@ const std::map<std::string, int> kLayer = {
     {"schedule.h", 5},
     {"spikes.h", 5},
     {"tally.h", 5},
+    {"attention.h", 6},
     {"config.def", 6},
     {"config.h", 6},
     {"data.h", 6},

@@ -290,7 +290,12 @@ TEST(RowsCuda, GivesWhatTheCpuGives) {
     SCOPED_TRACE(test.name);
     const auto cpu = test.run("cpu"), cuda = test.run("cuda");
     ASSERT_EQ(cpu.size(), cuda.size());
-    for (size_t i = 0; i < cpu.size(); i++) EXPECT_LT(relative_error(cuda[i], cpu[i]), 3e-6) << i;
+    // The gradient through a norm of one feature is 0, of which rounding leaves something.
+    for (size_t i = 0; i < cpu.size(); i++)
+      if (test.name == "row_norm 1 x 1")
+        expect_near(cuda[i], cpu[i], 1e-6, "1 x 1");
+      else
+        EXPECT_LT(relative_error(cuda[i], cpu[i]), 3e-6) << i;
   }
 }
 

@@ -17,6 +17,7 @@ static const struct {
     {"layer", "lnn", verify_lnn},
     {"layer", "lnn_model", verify_lnn_model},
     {"layer", "lnn_model_ffn", verify_lnn_model},
+    {"layer", "leaky_attention", verify_leaky_attention},
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

@@ -73,5 +73,6 @@ EbbStatus verify_reservoir(Case *c);
 EbbStatus verify_odesolver(Case *c);
 EbbStatus verify_lnn(Case *c);
 EbbStatus verify_lnn_model(Case *c);
+EbbStatus verify_leaky_attention(Case *c);
 
 #endif
