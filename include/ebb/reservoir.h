@@ -34,7 +34,7 @@ typedef struct EbbSpiking {
 
 /* How weights are drawn: each unit listens to round(density H), at least one, of the units, with weights
    uniform in (-1, 1) and then scaled to the spectral radius; and to every input, with weights uniform in
-   (-input_scale, input_scale) for leaky units and (0, input_scale) for spiking ones. Up to 512 units the
+   (-input_scale, input_scale) for leaky units and (0, input_scale) for spiking ones. Up to 256 units the
    radius is that of LAPACK, beyond it comes from Arnoldi's iteration and is right to about 1 part in 1000. */
 typedef struct EbbReservoirDraw {
   double density;         /* above 0, up to 1 */

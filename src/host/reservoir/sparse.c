@@ -7,7 +7,7 @@
 #include "ebb/rng.h"
 #include "host/reservoir/reservoir_internal.h"
 
-enum { DENSE_UNITS = 512, FIRST_STEPS = 96, MOST_STEPS = 1100 };
+enum { DENSE_UNITS = 256, FIRST_STEPS = 96, MOST_STEPS = 1100 };
 
 static const double settled = 2.5e-4; /* relative change of the radius at which the iteration ends */
 
