@@ -86,7 +86,7 @@ static EbbStatus read_units(Reader *r, EbbNeuron type) {
   if (type == EBB_INTER && r->inter_layers == EBB_WIRING_MAX_INTER)
     return ebb_fail(EBB_FORMAT, "there are more than %d layers of inter neurons", EBB_WIRING_MAX_INTER);
   do {
-    int first, last;
+    int first = 0, last = 0;
     EBB_TRY(read_index(r, "neuron", r->wiring->units, &first));
     last = first;
     if (pass(r, "-")) EBB_TRY(read_index(r, "neuron", r->wiring->units, &last));
@@ -109,7 +109,7 @@ static EbbStatus read_sign(Reader *r, int8_t *sign) {
 static EbbStatus read_synapse(Reader *r) {
   const EbbWiring *wiring = r->wiring;
   const bool sensory = pass(r, "sensor");
-  int source, target;
+  int source = 0, target = 0;
   EBB_TRY(read_index(r, sensory ? "sensor" : "neuron", sensory ? wiring->inputs : wiring->units, &source));
   if (!pass(r, "->")) return unexpected(r, "'->'");
   EBB_TRY(read_index(r, "neuron", wiring->units, &target));
@@ -151,7 +151,7 @@ static EbbStatus finish(Reader *r) {
   return wiring_set_layers(r->wiring, r->inter_layers);
 }
 
-static EbbStatus read_text(Reader *r, char *text, const char *path) {
+static EbbStatus read_lines(Reader *r, char *text, const char *path) {
   while (text) {
     char *next = strchr(text, '\n');
     if (next) *next++ = '\0';
@@ -165,16 +165,21 @@ static EbbStatus read_text(Reader *r, char *text, const char *path) {
   return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", path);
 }
 
+EbbStatus wiring_parse_text(char *text, size_t length, const char *path, EbbWiring **out) {
+  *out = NULL;
+  if (strlen(text) != length) return ebb_fail(EBB_FORMAT, "%s: is no text, it holds a zero byte", path);
+  Reader r = {.size = {UNSET, UNSET, UNSET}};
+  EbbStatus status = read_lines(&r, text, path);
+  free(r.typed);
+  return wiring_finish(status, r.wiring, out);
+}
+
 EbbStatus wiring_read_text(const char *path, EbbWiring **out) {
   *out = NULL;
   char *text;
   size_t length;
   EBB_TRY(ebb_file_read(path, MAX_BYTES, &text, &length));
-  Reader r = {.size = {UNSET, UNSET, UNSET}};
-  EbbStatus status = strlen(text) == length
-                         ? read_text(&r, text, path)
-                         : ebb_fail(EBB_FORMAT, "%s: is no text, it holds a zero byte", path);
+  EbbStatus status = wiring_parse_text(text, length, path, out);
   free(text);
-  free(r.typed);
-  return wiring_finish(status, r.wiring, out);
+  return status;
 }

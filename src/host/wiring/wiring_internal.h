@@ -23,6 +23,8 @@ static inline int8_t *wiring_sensory_synapse(const EbbWiring *wiring, int64_t se
 }
 
 /* Text and safetensors, without ebb_wiring_check. Errors: those of ebb_wiring_read. */
+/* `text` ends with 0 behind `length` bytes and is overwritten; `path` names it in errors. */
+EbbStatus wiring_parse_text(char *text, size_t length, const char *path, EbbWiring **out) EBB_MUST_CHECK;
 EbbStatus wiring_read_text(const char *path, EbbWiring **out) EBB_MUST_CHECK;
 EbbStatus wiring_write_text(const EbbWiring *wiring, const char *path) EBB_MUST_CHECK;
 EbbStatus wiring_read_tensors(const char *path, EbbWiring **out) EBB_MUST_CHECK;
