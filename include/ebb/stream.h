@@ -39,7 +39,8 @@ EbbStatus ebb_stream_create(const EbbParams *params, const EbbSequence *model, i
                             EbbStream **out) EBB_MUST_CHECK;
 void ebb_stream_destroy(EbbStream *stream);
 /* input: tokens (B) int32 or x (B, d_input) float32, by the encoder. logits (B, d_output): the decoder's
-   answer on all steps so far (mean pooling: their running mean; last: this step); may be NULL. Errors:
+   answer on all steps so far (mean pooling: their running mean; last, and models with a
+   decision a step: this step); may be NULL. Errors:
    INVALID names a token outside the vocabulary and its row. */
 EbbStatus ebb_stream_step(EbbStream *stream, const void *input, float *logits) EBB_MUST_CHECK;
 void ebb_stream_reset(EbbStream *stream);

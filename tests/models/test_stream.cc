@@ -79,8 +79,9 @@ protected:
     EbbGraph *keep = graph;
     EXPECT_EQ(ebb_graph_create(params, nullptr, false, &graph), EBB_OK);
     build(model, length);
-    std::vector<int32_t> t, labels(kRows, 0);
-    std::vector<float> x, ones(kRows, 1), logits(size_t(kRows * model.d_output));
+    const size_t decisions = size_t(kRows * (model.per_step ? length : 1)), width = size_t(model.d_output);
+    std::vector<int32_t> t, labels(decisions, 0);
+    std::vector<float> x, ones(decisions, 1), logits(decisions * width);
     for (int64_t b = 0; b < kRows; b++) {
       t.insert(t.end(), tokens.begin() + b * kLength, tokens.begin() + b * kLength + length);
       x.insert(x.end(), values.begin() + b * kLength * 3, values.begin() + (b * kLength + length) * 3);
@@ -96,7 +97,13 @@ protected:
     EXPECT_EQ(ebb_graph_read(graph, v.logits, logits.data()), EBB_OK);
     ebb_graph_destroy(graph);
     graph = keep;
-    return logits;
+    if (!model.per_step) return logits;
+    std::vector<float> last;
+    for (size_t b = 0; b < size_t(kRows); b++) {
+      const auto end = logits.begin() + std::ptrdiff_t((b + 1) * size_t(length) * width);
+      last.insert(last.end(), end - std::ptrdiff_t(width), end);
+    }
+    return last;
   }
 
   const void *frame(const EbbSequence &model, int64_t t) {
@@ -145,6 +152,11 @@ protected:
 TEST_F(Streaming, PlainNplr) { check(tiny(EBB_LIQUID_NONE, false, EBB_NORM_LAYER, true, EBB_POOLING_MEAN)); }
 TEST_F(Streaming, PlainDiagonal) {
   check(tiny(EBB_LIQUID_NONE, true, EBB_NORM_BATCH, true, EBB_POOLING_LAST));
+}
+TEST_F(Streaming, ADecisionAStep) {
+  EbbSequence model = tiny(EBB_LIQUID_NONE, false, EBB_NORM_LAYER, true, EBB_POOLING_MEAN);
+  model.per_step = true;
+  check(model);
 }
 TEST_F(Streaming, SeriesNplr) {
   check(tiny(EBB_LIQUID_SERIES, false, EBB_NORM_BATCH, false, EBB_POOLING_MEAN));

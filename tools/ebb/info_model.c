@@ -10,13 +10,17 @@
 
 static void print_assumptions(const EbbConfig *config, bool known, const EbbDataset *dataset) {
   const char *name = ebb_config_string(config, "dataset._name_");
-  char input[48];
+  char input[48], output[48];
   if (dataset->vocabulary)
     snprintf(input, sizeof input, "%lld tokens", (long long)dataset->vocabulary);
   else
     snprintf(input, sizeof input, "%lld values a step", (long long)dataset->d_input);
-  terminal_field(stdout, "data set", "%s: %s, %lld classes, length %lld (dataset.l_max)",
-                 name ? name : "null", input, (long long)dataset->n_classes, (long long)dataset->longest);
+  snprintf(output, sizeof output, "%lld %s%s",
+           (long long)(dataset->n_classes ? dataset->n_classes : dataset->d_output),
+           dataset->n_classes ? "classes" : "targets", dataset->per_step ? " a step" : "");
+  const bool given = dataset->longest == ebb_config_integer(config, "dataset.l_max");
+  terminal_field(stdout, "data set", "%s: %s, %s, length %lld%s", name ? name : "null", input, output,
+                 (long long)dataset->longest, given ? " (dataset.l_max)" : "");
   terminal_field(stdout, "",
                  known ? "assumed: as published; the data is not read"
                        : "assumed: nothing is known of this data set");

@@ -48,7 +48,7 @@ static EbbStatus step(z_stream *z, Unpacked *out, const char *origin, bool *ende
 static EbbStatus unpack(z_stream *z, const char *bytes, size_t length, const char *origin, Unpacked *out) {
   size_t given = 0;
   bool ended = false;
-  while (!ended || given < length || z->avail_in > 0) {
+  do {
     if (z->avail_in == 0 && given < length) {
       z->next_in = (unsigned char *)(bytes + given);
       z->avail_in = at_most_int(length - given);
@@ -56,7 +56,7 @@ static EbbStatus unpack(z_stream *z, const char *bytes, size_t length, const cha
     }
     if (ended && inflateReset(z) != Z_OK) return ebb_fail(EBB_MEMORY, "%s: cannot unpack", origin);
     EBB_TRY(step(z, out, origin, &ended));
-  }
+  } while (!ended || given < length || z->avail_in > 0);
   return EBB_OK;
 }
 

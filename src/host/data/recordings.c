@@ -86,7 +86,7 @@ EbbStatus ebb_recordings_moments(const EbbRecordings *r, EbbShares shares, EbbCo
 }
 
 EbbStatus ebb_recordings_normalise(EbbRecordings *r, EbbShares shares, EbbColumns which, int64_t column) {
-  EbbMoments moments;
+  EbbMoments moments = {0, 1};
   EBB_TRY(ebb_recordings_moments(r, shares, which, column, &moments));
   for (int i = 0; i < r->n; i++) ebb_series_scale(&r->series[i], which, column, moments);
   return EBB_OK;

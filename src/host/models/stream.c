@@ -204,11 +204,11 @@ static EbbStatus step_block(EbbStream *s, int64_t i) {
 
 static void decode(EbbStream *s, float *logits) {
   int64_t H = s->model.d_model, O = s->model.d_output;
+  const bool last = s->model.per_step || s->model.pooling == EBB_POOLING_LAST;
   for (int64_t b = 0; b < s->B; b++) {
     float *pooled = s->u + b * H;
     for (int64_t h = 0; h < H; h++)
-      pooled[h] = s->model.pooling == EBB_POOLING_LAST ? s->y[b * H + h]
-                                                       : (float)(s->pooled[b * H + h] / (double)s->steps);
+      pooled[h] = last ? s->y[b * H + h] : (float)(s->pooled[b * H + h] / (double)s->steps);
     affine_row(&s->decoder, pooled, H, O, logits + b * O);
   }
 }
