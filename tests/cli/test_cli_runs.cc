@@ -95,6 +95,10 @@ TEST(CliRun, TrainsEvaluatesAndPlots) {
   Json scores(cJSON_Parse(test.out.c_str()));
   EXPECT_EQ(number(scores, "samples"), 60);
   EXPECT_DOUBLE_EQ(number(scores, "majority"), majority_of(place.path / "data/listops/basic_test.tsv"));
+  // Training ends with the same evaluation.
+  char tested[64];
+  snprintf(tested, sizeof tested, "%.2f %% accuracy with the checkpoint", 100 * number(scores, "accuracy"));
+  expect_contains(train.out, tested);
   Outcome text = place.run({"eval", "runs/tiny-1/"});
   for (const char *part : {"accuracy ", "baseline ", "difference ", "points", "60 of split test"})
     expect_contains(text.out, part);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -124,6 +125,19 @@ TEST_F(CsvDataset, NormalisationSeesTrainingOnly) {
   EXPECT_NEAR(data.row(EBB_TRAIN, 0)[0], -37 / deviation, 1e-6);
   EXPECT_NEAR(data.row(EBB_TEST, 0)[0], (85 - 37) / deviation, 1e-6);
   EXPECT_NEAR(data.split(EBB_TEST).targets[0], (85 - 37) / deviation, 1e-6);
+}
+
+TEST_F(CsvDataset, NoRowIsInTwoSplits) {
+  write("table.csv", table(100));
+  const Loaded data = load({"dataset.targets=y", "dataset.inputs=a", "dataset.stride=1"});
+  ASSERT_EQ(data.status, EBB_OK) << data.error;
+  std::set<float> seen[3];
+  for (EbbSplit split : {EBB_TRAIN, EBB_VALIDATION, EBB_TEST}) {
+    const EbbSamples &s = data.split(split);
+    seen[split].insert(s.values, s.values + s.offset[s.n_samples]);
+  }
+  EXPECT_LT(*seen[EBB_TRAIN].rbegin(), *seen[EBB_VALIDATION].begin());
+  EXPECT_LT(*seen[EBB_VALIDATION].rbegin(), *seen[EBB_TEST].begin());
 }
 
 TEST_F(CsvDataset, FilesOfTheirOwn) {

@@ -22,7 +22,7 @@ static const CliOption options[] = {
 
 typedef struct Result {
   const char *checkpoint, *split;
-  bool classes;
+  bool classes, per_step;
   EbbScores scores;
   double majority;
   int32_t majority_label;
@@ -30,7 +30,8 @@ typedef struct Result {
 
 static void print_text(const Result *r) {
   terminal_field(stdout, "checkpoint", "%s", r->checkpoint);
-  terminal_field(stdout, "samples", "%s of split %s", terminal_count(r->scores.samples).text, r->split);
+  terminal_field(stdout, r->per_step ? "steps" : "samples", "%s of split %s",
+                 terminal_count(r->scores.samples).text, r->split);
   terminal_field(stdout, "loss", "%.4f", r->scores.loss);
   if (!r->classes) {
     for (EbbMetricKind kind = EBB_METRIC_RMSE; kind <= EBB_METRIC_MAE; kind++)
@@ -82,6 +83,7 @@ static EbbStatus evaluate(EbbExperiment *experiment, EbbSplit split, Result *res
   EbbStatus status = ebb_experiment_evaluate(experiment, split, &watch.watcher, &result->scores);
   watch_destroy(&watch);
   result->classes = dataset->n_classes > 0;
+  result->per_step = dataset->per_step;
   if (result->classes) result->majority = ebb_dataset_majority(dataset, split, &result->majority_label);
   return status;
 }

@@ -145,6 +145,7 @@ EbbStatus ebb_csv_expect(const EbbCsv *csv, int n) {
 
 bool ebb_csv_is_missing(const char *field) {
   static const char *const words[] = {"", "?", "NA", "N/A", "NaN", "null", "None"};
+  if (*field >= '0' && *field <= '9') return false;
   while (is_blank(*field)) field++;
   size_t length = strlen(field);
   while (length > 0 && is_blank(field[length - 1])) length--;
