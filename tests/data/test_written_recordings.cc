@@ -212,4 +212,73 @@ TEST_F(Written, DamagedOccupancyAndOzone) {
   expect_error("ozone", EBB_FORMAT, {"eighthr.data:1", "4 fields, expected 74"});
 }
 
+std::string trace(int steps, int width, double bad_value = 0) {
+  std::string header = "{'descr': '<f8', 'fortran_order': False, 'shape': (" + std::to_string(steps) + ", " +
+                       std::to_string(width) + "), }\n";
+  std::string text = std::string("\x93NUMPY\x01\0", 8) + char(header.size()) + '\0' + header;
+  for (int i = 0; i < steps * width; i++) {
+    const double value = i == width + 3 ? bad_value : i;
+    text.append(reinterpret_cast<const char *>(&value), sizeof value);
+  }
+  return text;
+}
+
+TEST_F(Written, DamagedTraces) {
+  const struct {
+    std::string trace;
+    EbbStatus status;
+    const char *says;
+  } rows[] = {{trace(50, 16), EBB_FORMAT, "a trace has 2, of which the second is 17"},
+              {trace(50, 17, NAN), EBB_FORMAT, "number 3 of step 1 is not finite"},
+              {trace(50, 17).substr(0, 400), EBB_FORMAT, "cut off"},
+              {trace(20, 17), EBB_NOT_FOUND, "trace_0016.npy"}};
+  for (const auto &row : rows) {
+    write("trace_0015.npy", row.trace);
+    expect_error("cheetah", row.status, {"trace_001", row.says});
+  }
+  for (int i = 0; i < 25; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "trace_%04d.npy", i);
+    write(name, trace(20, 17));
+  }
+  expect_error("cheetah", EBB_FORMAT, {"no window of 32 steps fits", "training"});
+}
+
+std::string idx(std::vector<int> dims, const std::string &bytes) {
+  std::string text("\0\0\x08", 3);
+  text += char(dims.size());
+  for (int n : dims) text += std::string("\0\0", 2) + char(n >> 8) + char(n & 255);
+  return text + bytes;
+}
+
+TEST_F(Written, DamagedDigits) {
+  const int n = 6002;
+  const auto images = [](int count, int side) {
+    return idx({count, side, side}, std::string(size_t(count * side * side), 'x'));
+  };
+  const struct {
+    std::string images, labels;
+    const char *says;
+  } rows[] = {{images(n, 14), idx({n}, std::string(n, 1)), "images of 14 x 14"},
+              {images(n, 28), idx({n - 1}, std::string(n - 1, 1)), "6002 images, but 6001 labels"},
+              {images(n, 28), idx({n}, std::string(n, 10)), "label 0 is 10"},
+              {images(5999, 28), idx({5999}, std::string(5999, 1)), "more than the 6000 for validation"},
+              {images(n, 28).substr(0, 9999), idx({n}, std::string(n, 1)), "cut off"},
+              {idx({n}, std::string(n, 1)), idx({n}, std::string(n, 1)),
+               "with 1 dimensions, expected bytes (8) with 3"}};
+  for (const auto &row : rows) {
+    write("train-images-idx3-ubyte", row.images);
+    write("train-labels-idx1-ubyte", row.labels);
+    expect_error("smnist", EBB_FORMAT, {"train-images-idx3-ubyte", row.says});
+  }
+  write("train-images-idx3-ubyte", images(n, 28));
+  expect_error("fashion_mnist", EBB_NOT_FOUND, {"t10k-images-idx3-ubyte", "Fashion-MNIST"});
+  write("t10k-images-idx3-ubyte", images(3, 28));
+  write("t10k-labels-idx1-ubyte", idx({3}, "\1\2\3"));
+  const Loaded data("fashion_mnist", folder.string());
+  ASSERT_EQ(data.status, EBB_OK) << data.error;
+  EXPECT_EQ(data.counts(), (Counts{2, 6000, 3}));
+  EXPECT_EQ(data.row(EBB_TEST, 2, 27)[27], 'x' / 255.0F);
+}
+
 } // namespace
