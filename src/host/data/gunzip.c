@@ -18,13 +18,18 @@ static unsigned at_most_int(size_t n) { return n < INT_MAX ? (unsigned)n : (unsi
 /* Room for more, and a NUL. */
 static EbbStatus grow(Unpacked *out, const char *origin) {
   if (out->length + 1 < out->capacity) return EBB_OK;
-  if (out->length >= out->most)
-    return ebb_fail(EBB_FORMAT, "%s: unpacks to more than %zu bytes; that is no file of this data set",
-                    origin, out->most);
+  if (out->length >= out->most) {
+    (void)ebb_fail(EBB_FORMAT, "%s: unpacks to more than %zu bytes; that is no file of this data set", origin,
+                   out->most);
+    return EBB_FORMAT;
+  }
   size_t capacity = out->capacity ? 2 * out->capacity : FIRST;
   if (capacity > out->most + 1) capacity = out->most + 1;
   char *bytes = realloc(out->bytes, capacity);
-  if (!bytes) return ebb_fail(EBB_MEMORY, "%s: no memory to unpack %zu bytes", origin, capacity);
+  if (!bytes) {
+    (void)ebb_fail(EBB_MEMORY, "%s: no memory to unpack %zu bytes", origin, capacity);
+    return EBB_MEMORY;
+  }
   out->bytes = bytes, out->capacity = capacity;
   return EBB_OK;
 }
@@ -66,7 +71,8 @@ EbbStatus ebb_gunzip(const char *bytes, size_t length, size_t most, const char *
   z_stream z = {0};
   if (inflateInit2(&z, GZIP_ONLY) != Z_OK) return ebb_fail(EBB_MEMORY, "%s: no memory to unpack", origin);
   Unpacked unpacked = {.most = most};
-  EbbStatus status = unpack(&z, bytes, length, origin, &unpacked);
+  EbbStatus status = grow(&unpacked, origin);
+  if (status == EBB_OK) status = unpack(&z, bytes, length, origin, &unpacked);
   (void)inflateEnd(&z);
   if (status != EBB_OK) {
     free(unpacked.bytes);
