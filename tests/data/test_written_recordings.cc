@@ -191,6 +191,49 @@ TEST_F(Written, PersonRunsAreSeries) {
   expect_error("person", EBB_FORMAT, {"ConfLongDemo_JSI.txt:1601", "010-000-024-099"});
 }
 
+// ---- traffic ----
+
+// Four rows a day from Monday 2012-10-01; some copies of the file write dates the other way round.
+std::string traffic(bool slashes) {
+  std::string text =
+      "holiday,temp,rain_1h,snow_1h,clouds_all,weather_main,weather_description,date_time,traffic_volume\n";
+  for (int r = 0; r < 400; r++) {
+    char date[32];
+    const int day = 1 + r / 4 % 28, month = 10 + r / 112 % 3, year = r < 336 ? 2012 : 2013, hour = r % 4 * 6;
+    if (slashes)
+      snprintf(date, sizeof date, "%02d/%02d/%04d %02d:00", day, month, year, hour);
+    else
+      snprintf(date, sizeof date, "%04d-%02d-%02d %02d:00:00", year, month, day, hour);
+    text += std::string(r == 1 ? "Columbus Day" : "None") + ",280.5,0,0,40,Clouds,\"scattered, few\"," +
+            date + "," + std::to_string(r % 50) + "\n";
+  }
+  return text;
+}
+
+TEST_F(Written, TrafficDatesInBothOrders) {
+  const char *name = "Metro_Interstate_Traffic_Volume.csv";
+  write(name, traffic(false));
+  const Loaded time("traffic", folder.string()), paper("traffic", folder.string(), kPaper);
+  ASSERT_EQ(time.status, EBB_OK) << time.error;
+  ASSERT_EQ(paper.status, EBB_OK) << paper.error;
+  EXPECT_EQ(paper.counts(), (Counts{92 - 9 - 13, 9, 13}));
+  EXPECT_EQ(time.row(EBB_TRAIN, 0, 1),
+            (std::vector<float>{1, 0, 0, 0, 40, 0, float(std::sin(std::acos(-1) / 4))}));
+  EXPECT_EQ(time.row(EBB_TRAIN, 0, 7)[5], 1) << "Tuesday";
+  EXPECT_EQ(time.row(EBB_TRAIN, 0, 27)[5], 6) << "Sunday";
+  EXPECT_EQ(time.row(EBB_TRAIN, 1, 0)[0], 0);
+  write(name, traffic(true));
+  const Loaded other("traffic", folder.string());
+  ASSERT_EQ(other.status, EBB_OK) << other.error;
+  const EbbSamples &a = time.split(EBB_TEST), &b = other.split(EBB_TEST);
+  ASSERT_EQ(a.n_samples, b.n_samples);
+  for (int64_t i = 0; i < a.offset[a.n_samples] * 7; i++) ASSERT_EQ(a.values[i], b.values[i]) << i;
+  std::string text = traffic(false);
+  text.replace(text.find("2012-10-02 06"), 13, "2012-13-02 06");
+  write(name, text);
+  expect_error("traffic", EBB_FORMAT, {std::string(name) + ":7", "'2012-13-02 06:00:00', not a date"});
+}
+
 // ---- damaged files of the others ----
 
 TEST_F(Written, DamagedOccupancyAndOzone) {
