@@ -1,0 +1,53 @@
+/* A recurrent cell over a sequence:
+     x (B, T, I) [, state (B, S)] [, elapsed (B, T)] [, lengths (B)]
+       -> y (B, T, O), states (B, T, S) [, rates (B)]
+   by the cell's program (cell.h), from `state` or from rest (zeros), with elapsed time 1 where it is not
+   given. states holds the state after every step. At steps t >= lengths[b] the state stays as it is and y is
+   0. rates, of cells that know their rate: the largest rate * step that a sample met, see EbbCell.rate.
+   Backward goes through time with only `states` kept: each step is run again, then backwards. */
+#ifndef EBB_OPS_CELL_H
+#define EBB_OPS_CELL_H
+
+#include "ebb/cell.h"
+#include "ebb/op.h"
+
+/* Lifetime: the cell must outlive the graph. Forward fails with INVALID where an elapsed time is negative or
+   not finite or a length is outside 0..T, naming row and step; with NUMERIC where unstable_fails is set and a
+   sample's rate * step is beyond the cell's limit. */
+typedef struct EbbCellConfig {
+  const EbbCell *cell;
+  bool has_state, has_elapsed, has_lengths; /* which of the inputs follow x, in this order */
+  bool unstable_fails;
+} EbbCellConfig;
+
+/* Values of the CPU's layout: R samples stand side by side, and a tile of R samples is worked on as one. */
+typedef struct EbbCellArgs {
+  const EbbCell *cell;
+  const float *x;                        /* (B, T, I), read again by backward */
+  float *dx;                             /* (B, T, I) or NULL */
+  const float *state;                    /* (B, S) or NULL */
+  float *dstate;                         /* (B, S) or NULL */
+  const float *elapsed;                  /* (B, T) or NULL: 1 */
+  float *delapsed;                       /* (B, T) or NULL */
+  const int32_t *lengths;                /* (B) or NULL: T */
+  bool add_dx, add_dstate, add_delapsed; /* add to what is there, else overwrite */
+  float *y;                              /* (B, T, O) */
+  const float *dy;                       /* (B, T, O) or NULL: zero */
+  float *states;                         /* (B, T, S), read again by backward */
+  const float *dstates;                  /* (B, T, S) or NULL: zero */
+  float *rates;                          /* (B) or NULL */
+  const float *value[EBB_CELL_PARAMS];   /* parameters as declared; NULL: constant */
+  float *grad[EBB_CELL_PARAMS];          /* added to; NULL: not wanted */
+  int64_t B, T, I, S, O;
+  bool unstable_fails;
+  float *arena; /* (cell->arena) parameters after map and mask; forward to backward */
+  /* CPU */
+  int64_t R, tiles; /* samples a tile */
+  char *work;       /* work_bytes a thread, scratch */
+  size_t work_bytes;
+  float *partial; /* gradients of the arena, one a tile, scratch of backward */
+  /* CUDA */
+  void *device; /* the engine's own tables and memory: see kernels/cell.cuh */
+} EbbCellArgs;
+
+#endif
