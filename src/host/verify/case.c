@@ -245,6 +245,43 @@ EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, 
   return status;
 }
 
+EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
+  const EbbStoredTensor *w;
+  EBB_TRY(case_require(c, "cotangent.y", &w));
+  EBB_TRY(case_require_shape(c, w, ebb_graph_shape(graph, y)));
+  int64_t size = ebb_shape_size(&w->shape);
+  float *values = malloc((size_t)size * sizeof *values);
+  if (!values) return ebb_fail(EBB_MEMORY, "no memory for the cotangent");
+  EbbStatus status = ebb_stored_floats(w, values, size);
+  if (status == EBB_OK) status = ebb_graph_write_grad(graph, y, values);
+  free(values);
+  return status;
+}
+
+double case_number(const Case *c, const char *key, double otherwise) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->config, key);
+  return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+bool case_flag(const Case *c, const char *key, bool otherwise) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->config, key);
+  return cJSON_IsBool(item) ? cJSON_IsTrue(item) : otherwise;
+}
+
+const char *case_text(const Case *c, const char *key, const char *otherwise) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->config, key);
+  return cJSON_IsString(item) ? item->valuestring : otherwise;
+}
+
+EbbStatus case_size(const Case *c, const char *key, int64_t otherwise, bool may_be_0, int64_t *size) {
+  const double most = 1e6, value = case_number(c, key, (double)otherwise);
+  if (!(value >= (may_be_0 ? 0 : 1) && value <= most))
+    return ebb_fail(EBB_FORMAT, "%s: '%s' in its config is no size from %d to %g", c->path, key,
+                    may_be_0 ? 0 : 1, most);
+  *size = (int64_t)value;
+  return EBB_OK;
+}
+
 static EbbStatus write_kernel_lengths(Case *c, float length) {
   static const char suffix[] = "kernel.L";
   for (int i = 0; i < ebb_params_count(c->params); i++) {

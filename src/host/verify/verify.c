@@ -18,6 +18,9 @@ static const struct {
     {"layer", "lnn_model", verify_lnn_model},
     {"layer", "lnn_model_ffn", verify_lnn_model},
     {"layer", "leaky_attention", verify_leaky_attention},
+#define EBB_VERIFIED_CELL(layer, make) {"layer", #layer, verify_cell_layer},
+#include "host/verify/cells.def"
+#undef EBB_VERIFIED_CELL
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

@@ -39,6 +39,8 @@ EbbStatus case_load_params(Case *c, const char *prefix, const char *scope);
 EbbStatus case_require_params(const Case *c);
 /* Compares every tensor `prefix`NAME with the parameter's value, or its gradient. NAMEs of inputs are left to
    the caller; gradients of parameters that a learning rate of 0 freezes are not computed, so not compared. */
+/* Compares every tensor `prefix`NAME with the parameter's value, or its gradient, unless NAME is an input's.
+   Gradients of parameters that a learning rate of 0 freezes are not computed, so not compared. */
 EbbStatus case_compare_params(Case *c, const char *prefix, const char *class_name, bool gradient);
 /* Writes the tensor into a graph's float input. */
 EbbStatus case_feed_floats(Case *c, EbbGraph *graph, EbbValue value, const EbbStoredTensor *tensor,
@@ -64,6 +66,16 @@ void case_layer_defaults(cJSON *layer);
    0, so that C is transformed. */
 EbbStatus case_set_kernel_length(Case *c);
 
+/* dL/dy of the value that cotangent.y is for. */
+EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y);
+
+/* Values of the case's config; `otherwise` where it has none. */
+double case_number(const Case *c, const char *key, double otherwise);
+bool case_flag(const Case *c, const char *key, bool otherwise);
+const char *case_text(const Case *c, const char *key, const char *otherwise);
+/* A size from 1 on, or 0 where `may_be_0`; an absent key is an error where otherwise < 0. */
+EbbStatus case_size(const Case *c, const char *key, int64_t otherwise, bool may_be_0, int64_t *size);
+
 /* The layers of this build. */
 EbbStatus verify_s4_layer(Case *c);
 EbbStatus verify_s4_step(Case *c);
@@ -74,5 +86,6 @@ EbbStatus verify_odesolver(Case *c);
 EbbStatus verify_lnn(Case *c);
 EbbStatus verify_lnn_model(Case *c);
 EbbStatus verify_leaky_attention(Case *c);
+EbbStatus verify_cell_layer(Case *c);
 
 #endif
