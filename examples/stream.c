@@ -36,25 +36,26 @@ static EbbStatus read_aloud(EbbStream *stream, const EbbDataset *dataset) {
 }
 
 static EbbStatus run(const char *checkpoint, EbbConfig *config, EbbExperiment **experiment,
-                     EbbStream **stream) {
-  EbbSequence model;
+                     EbbSequence *model, EbbStream **stream) {
   EBB_TRY(configure(checkpoint, config));
   EBB_TRY(ebb_experiment_create(config, experiment));
   EBB_TRY(ebb_experiment_load(*experiment, checkpoint));
-  EBB_TRY(ebb_sequence_from_config(config, ebb_experiment_dataset(*experiment), &model));
-  EBB_TRY(ebb_stream_create(ebb_experiment_params(*experiment), &model, 1, stream));
+  EBB_TRY(ebb_sequence_from_config(config, ebb_experiment_dataset(*experiment), model));
+  EBB_TRY(ebb_stream_create(ebb_experiment_params(*experiment), model, 1, stream));
   return read_aloud(*stream, ebb_experiment_dataset(*experiment));
 }
 
 int main(int argc, char **argv) {
   EbbConfig *config = NULL;
   EbbExperiment *experiment = NULL;
+  EbbSequence model = {0};
   EbbStream *stream = NULL;
   if (argc != 2) return fprintf(stderr, "usage: stream CHECKPOINT\n"), 2;
   EbbStatus status = ebb_config_create(&config);
-  if (status == EBB_OK) status = run(argv[1], config, &experiment, &stream);
+  if (status == EBB_OK) status = run(argv[1], config, &experiment, &model, &stream);
   if (status != EBB_OK) fprintf(stderr, "stream: %s\n", ebb_error());
   ebb_stream_destroy(stream);
+  ebb_sequence_release(&model);
   ebb_experiment_destroy(experiment);
   ebb_config_destroy(config);
   return status == EBB_OK ? 0 : 1;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ebb/cell.h"
 #include "ebb/config.h"
 #include "ebb/data.h"
 #include "ebb/graph.h"
@@ -55,12 +56,22 @@ EbbStatus ebb_s4_record(EbbGraph *graph, const char *scope, const EbbS4Layer *la
 
 typedef enum EbbEncoder { EBB_ENCODER_EMBEDDING, EBB_ENCODER_LINEAR } EbbEncoder;
 typedef enum EbbNorm { EBB_NORM_NONE, EBB_NORM_BATCH, EBB_NORM_LAYER, EBB_NORM_LAYER_SCALAR } EbbNorm;
-typedef enum EbbDecoder { EBB_DECODER_SEQUENCE, EBB_DECODER_RETRIEVAL } EbbDecoder;
+/* IDENTITY: the last layer's outputs are the answer. */
+typedef enum EbbDecoder { EBB_DECODER_SEQUENCE, EBB_DECODER_RETRIEVAL, EBB_DECODER_IDENTITY } EbbDecoder;
 typedef enum EbbPooling { EBB_POOLING_LAST, EBB_POOLING_MEAN } EbbPooling;
 typedef enum EbbLoss { EBB_LOSS_CROSS_ENTROPY, EBB_LOSS_MSE } EbbLoss;
 
+/* Recurrent cells, one a layer, each fed by the outputs of the one before. */
+typedef struct EbbCells {
+  int64_t n;
+  EbbCell **cell;
+  bool elapsed;        /* the model has an input of elapsed times */
+  bool unstable_fails; /* an explicit solver beyond its limit is an error */
+} EbbCells;
+
 /* Encoder, n_layers blocks, final norm (prenorm only), pooling, decoder, loss. Source: the published
- * SequenceModel. */
+   SequenceModel. With `cells` a stack of recurrent cells stands in the place of blocks and norms, tokens are
+   embedded and values go in as they are. */
 typedef struct EbbSequence {
   EbbEncoder encoder;
   int64_t vocabulary, d_input; /* by encoder */
@@ -69,6 +80,7 @@ typedef struct EbbSequence {
   EbbNorm norm;
   double dropout;
   EbbS4Layer layer;
+  EbbCells *cells; /* NULL: S4 blocks. Lifetime: until ebb_sequence_release; copies of the struct share it */
   EbbDecoder decoder;
   bool per_step; /* the decoder is applied to every step, without pooling; decoder SEQUENCE only */
   EbbPooling pooling;
@@ -90,6 +102,9 @@ EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) EBB_
  */
 EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *dataset,
                                    EbbSequence *out) EBB_MUST_CHECK;
+
+/* Frees what a model from a configuration holds. After its graphs and streams. */
+void ebb_sequence_release(EbbSequence *model);
 
 /* The values of one recorded model; rows R = B, or 2 B for retrieval. */
 typedef struct EbbSequenceValues {

@@ -27,22 +27,22 @@ typedef struct Import {
   EbbDevice *device;
   EbbParams *params;
   EbbGraph *graph;
+  EbbSequence model;
   int liquid_missing;
 } Import;
 
 static EbbStatus declare_parameters(Import *job) {
   EbbDataset dataset;
-  EbbSequence model;
   EbbSequenceValues values;
   if (!published_data(job->config, &dataset))
     return ebb_fail(EBB_UNSUPPORTED,
                     "the sizes of data set '%s' (dataset._name_) are not known, so neither is the model",
                     ebb_config_string(job->config, "dataset._name_"));
-  EBB_TRY(ebb_sequence_from_config(job->config, &dataset, &model));
+  EBB_TRY(ebb_sequence_from_config(job->config, &dataset, &job->model));
   EBB_TRY(ebb_device_open("cpu", (int)ebb_config_integer(job->config, "threads"), &job->device));
   EBB_TRY(ebb_params_create(job->device, &job->params));
   EBB_TRY(ebb_graph_create(job->params, NULL, false, &job->graph));
-  EBB_TRY(ebb_sequence_record(job->graph, &model, 1, dataset.longest, &values));
+  EBB_TRY(ebb_sequence_record(job->graph, &job->model, 1, dataset.longest, &values));
   EBB_TRY(ebb_params_place(job->params, (uint64_t)ebb_config_integer(job->config, "train.seed")));
   return ebb_graph_init_params(job->graph);
 }
@@ -81,6 +81,7 @@ static EbbStatus run(CliArguments *arguments) {
   EbbStatus status = convert(&job);
   if (status == EBB_OK) print_result(&job);
   ebb_graph_destroy(job.graph);
+  ebb_sequence_release(&job.model);
   ebb_params_destroy(job.params);
   ebb_device_close(job.device);
   ebb_config_destroy(config);

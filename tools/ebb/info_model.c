@@ -98,13 +98,12 @@ static void print_memory(const EbbGraph *graph, const EbbParams *params) {
   terminal_field(stdout, "  in all", "%10s", terminal_bytes(plan.total + weights).text);
 }
 
-static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *graph) {
+static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *graph, EbbSequence *model) {
   EbbDataset dataset;
   bool known = published_data(config, &dataset);
-  EbbSequence model;
   EbbSequenceValues values;
-  EBB_TRY(ebb_sequence_from_config(config, &dataset, &model));
-  EBB_TRY(ebb_sequence_record(graph, &model, ebb_config_integer(config, "loader.batch_size"), dataset.longest,
+  EBB_TRY(ebb_sequence_from_config(config, &dataset, model));
+  EBB_TRY(ebb_sequence_record(graph, model, ebb_config_integer(config, "loader.batch_size"), dataset.longest,
                               &values));
   print_assumptions(config, known, &dataset);
   print_nodes(graph);
@@ -118,12 +117,14 @@ static EbbStatus plan(const EbbConfig *config, EbbParams *params, EbbGraph *grap
 
 static EbbStatus with_params(const EbbConfig *config, EbbParams *params) {
   EbbGraph *graph = NULL;
+  EbbSequence model = {0};
   EbbDtype activations;
   EBB_TRY(ebb_numbers_from_config(config, ebb_params_device(params), &activations));
   EBB_TRY(ebb_graph_create(params, NULL, true, &graph));
   EbbStatus status = ebb_graph_store_activations(graph, activations);
-  if (status == EBB_OK) status = plan(config, params, graph);
+  if (status == EBB_OK) status = plan(config, params, graph, &model);
   ebb_graph_destroy(graph);
+  ebb_sequence_release(&model);
   return status;
 }
 

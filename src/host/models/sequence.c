@@ -14,6 +14,7 @@
 #include "ebb/ops/pool.h"
 #include "ebb/ops/retrieval.h"
 #include "ebb/ops/transpose.h"
+#include "host/models/cells.h"
 
 static const double norm_momentum = 0.1;
 
@@ -63,6 +64,10 @@ static EbbStatus record_block(EbbGraph *graph, const EbbSequence *model, int64_t
 
 static EbbStatus record_decoder(EbbGraph *graph, const EbbSequence *model, EbbValue read, EbbValue *logits) {
   EbbLinearConfig output = {.O = model->d_output}, hidden = {.O = model->d_model};
+  if (model->decoder == EBB_DECODER_IDENTITY) {
+    *logits = read;
+    return EBB_OK;
+  }
   if (model->decoder == EBB_DECODER_SEQUENCE)
     return apply1(graph, &ebb_linear_op, "decoder", &output, sizeof output, read, logits);
   EbbValue x = EBB_NO_VALUE;
@@ -93,6 +98,8 @@ static EbbStatus record_inputs(EbbGraph *graph, const EbbSequence *model, int64_
   else
     EBB_TRY(ebb_graph_input(graph, "x", EBB_F32, ebb_shape(rows, L, model->d_input), false, &v->input));
   v->lengths = v->elapsed = EBB_NO_VALUE;
+  if (model->cells && model->cells->elapsed)
+    EBB_TRY(ebb_graph_input(graph, "elapsed", EBB_F32, ebb_shape(rows, L), false, &v->elapsed));
   if (model->use_lengths)
     EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, ebb_shape(rows), false, &v->lengths));
   const EbbShape one = model->per_step ? ebb_shape(B, L) : ebb_shape(B);
@@ -115,15 +122,38 @@ static EbbStatus record_readout(EbbGraph *graph, const EbbSequence *model, EbbVa
   return ebb_graph_apply(graph, &ebb_pool_op, "decoder", &pool, sizeof pool, inputs, 2, read, 1);
 }
 
+/* Blocks on (B, H, L), and what the decoder reads of them. */
+static EbbStatus record_blocks(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v,
+                               EbbValue *read) {
+  EbbValue x = EBB_NO_VALUE;
+  EBB_TRY(record_encoder(graph, model, v->input, &x));
+  for (int64_t i = 0; i < model->n_layers; i++) EBB_TRY(record_block(graph, model, i, v->lengths, &x));
+  if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, "norm", x, &x));
+  return record_readout(graph, model, x, v->lengths, read);
+}
+
+/* Cells on (B, L, H), and what the decoder reads of them. */
+static EbbStatus record_cells(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v,
+                              EbbValue *read) {
+  const EbbTransposeConfig back = {.x_activations = true}, forth = {.y_activations = true};
+  EbbValue x = v->input;
+  if (model->encoder == EBB_ENCODER_EMBEDDING) {
+    EBB_TRY(record_encoder(graph, model, x, &x));
+    EBB_TRY(apply1(graph, &ebb_transpose_op, "encoder", &back, sizeof back, x, &x));
+  }
+  EBB_TRY(ebb_cells_record(graph, model->cells, x, v->elapsed, v->lengths, &x));
+  *read = x;
+  if (model->per_step) return EBB_OK;
+  EBB_TRY(apply1(graph, &ebb_transpose_op, "decoder", &forth, sizeof forth, x, &x));
+  return record_readout(graph, model, x, v->lengths, read);
+}
+
 EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
                               EbbSequenceValues *out) {
   EbbSequenceValues v = {0};
   EBB_TRY(record_inputs(graph, model, B, L, &v));
-  EbbValue x = EBB_NO_VALUE, read = EBB_NO_VALUE;
-  EBB_TRY(record_encoder(graph, model, v.input, &x));
-  for (int64_t i = 0; i < model->n_layers; i++) EBB_TRY(record_block(graph, model, i, v.lengths, &x));
-  if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, "norm", x, &x));
-  EBB_TRY(record_readout(graph, model, x, v.lengths, &read));
+  EbbValue read = EBB_NO_VALUE;
+  EBB_TRY(model->cells ? record_cells(graph, model, &v, &read) : record_blocks(graph, model, &v, &read));
   EBB_TRY(record_decoder(graph, model, read, &v.logits));
   EBB_TRY(record_loss(graph, model, &v));
   EBB_TRY(ebb_graph_output(graph, v.logits));

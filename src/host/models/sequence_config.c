@@ -2,6 +2,8 @@
 #include <math.h>
 
 #include "ebb/model.h"
+#include "host/models/cell_config.h"
+#include "host/models/cells.h"
 
 /* A choice key whose choices stand in the order of an enumeration. */
 #define ENUM(type, config, key) ((type)ebb_config_choice(config, key))
@@ -90,7 +92,7 @@ EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) {
                        .dropout = ebb_config_number(config, "model.dropout"),
                        .pooling = ebb_config_choice(config, "decoder.mode") == 0 ? EBB_POOLING_LAST
                                                                                  : EBB_POOLING_MEAN};
-  return ebb_s4_layer_from_config(config, &out->layer);
+  return ebb_config_names_cell(config) ? EBB_OK : ebb_s4_layer_from_config(config, &out->layer);
 }
 
 static EbbStatus check_kind(const EbbConfig *config, const char *key, int chosen, int needed,
@@ -126,12 +128,44 @@ static EbbStatus take_class_weights(const EbbDataset *dataset, EbbSequence *out)
   return EBB_OK;
 }
 
+/* The stack of cells, if model.layer._name_ is one, and a decoder that fits its outputs. */
+static EbbStatus take_cells(const EbbConfig *config, const EbbDataset *dataset, EbbSequence *out) {
+  enum { IDENTITY = 3 };
+  const bool identity = ebb_config_choice(config, "decoder._name_") == IDENTITY;
+  if (!ebb_config_names_cell(config))
+    return check_kind(config, "decoder._name_", identity, 0, "identity is for recurrent cells");
+  if (dataset->n_towers == 2)
+    return ebb_fail(EBB_UNSUPPORTED, "'%s' has pairs of sequences; recurrent cells take single ones",
+                    dataset->name);
+  EBB_TRY(ebb_cells_from_config(config, out->encoder == EBB_ENCODER_EMBEDDING ? out->d_model : out->d_input,
+                                &out->cells));
+  out->cells->elapsed = dataset->split[EBB_TRAIN].elapsed != NULL;
+  if (!identity) return EBB_OK;
+  out->decoder = EBB_DECODER_IDENTITY;
+  const int64_t outputs = ebb_cells_outputs(out->cells);
+  if (outputs == out->d_output) return EBB_OK;
+  ebb_sequence_release(out);
+  return ebb_fail(
+      EBB_INVALID,
+      "decoder._name_ (%s): identity needs as many outputs of the last layer as the data set has; "
+      "they are %lld and %lld. Set the wiring's motor neurons or model.layer.proj_size, or take "
+      "decoder._name_=sequence",
+      ebb_config_origin(config, "decoder._name_"), (long long)outputs, (long long)out->d_output);
+}
+
+void ebb_sequence_release(EbbSequence *model) {
+  ebb_cells_destroy(model->cells);
+  model->cells = NULL;
+}
+
 EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *dataset, EbbSequence *out) {
   EBB_TRY(ebb_sequence_from_keys(config, out));
   bool tokens = dataset->vocabulary > 0, retrieval = dataset->n_towers == 2, classes = dataset->n_classes > 0;
   EBB_TRY(check_kind(config, "encoder._name_", ebb_config_choice(config, "encoder._name_"), tokens ? 1 : 2,
                      tokens ? "its samples are tokens" : "its samples are values"));
-  EBB_TRY(check_kind(config, "decoder._name_", ebb_config_choice(config, "decoder._name_"), retrieval ? 2 : 1,
+  const int decoder =
+      ebb_config_choice(config, "decoder._name_") % 3; /* identity is checked with the cells */
+  EBB_TRY(check_kind(config, "decoder._name_", decoder, retrieval ? 2 : 1,
                      retrieval ? "its samples are pairs of sequences" : "its samples are single sequences"));
   if (retrieval && dataset->per_step)
     return ebb_fail(EBB_INVALID, "'%s' has pairs of sequences, which cannot have a target a step",
@@ -149,5 +183,6 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
   /* Sequences of one length have nothing to mask. */
   out->use_lengths = dataset->variable_length;
   out->pool_lengths = out->use_lengths && ebb_config_flag(config, "decoder.use_lengths");
-  return take_class_weights(dataset, out);
+  EBB_TRY(take_class_weights(dataset, out));
+  return take_cells(config, dataset, out);
 }

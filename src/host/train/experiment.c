@@ -138,6 +138,7 @@ void ebb_experiment_destroy(EbbExperiment *experiment) {
   averages_release(&experiment->averages);
   ebb_workspace_destroy(experiment->workspace);
   ebb_params_destroy(experiment->params);
+  ebb_sequence_release(&experiment->model);
   ebb_dataset_destroy(experiment->dataset);
   ebb_device_close(experiment->device);
   ebb_config_destroy(experiment->config);

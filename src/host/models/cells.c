@@ -1,0 +1,67 @@
+#include "host/models/cells.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ebb/ops/cell.h"
+#include "host/models/cell_config.h"
+
+static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells) {
+  const int64_t layers = ebb_config_integer(config, "model.n_layers");
+  cells->cell = calloc((size_t)layers, sizeof *cells->cell);
+  if (!cells->cell) return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
+  cells->unstable_fails = ebb_config_choice(config, "model.layer.unstable") == 0;
+  for (int64_t i = 0, inputs = d_input; i < layers; i++) {
+    EBB_TRY(ebb_cell_from_config(config, inputs, &cells->cell[i]));
+    cells->n = i + 1;
+    inputs = cells->cell[i]->output.width;
+  }
+  return EBB_OK;
+}
+
+EbbStatus ebb_cells_from_config(const EbbConfig *config, int64_t d_input, EbbCells **out) {
+  *out = NULL;
+  EbbCells *cells = calloc(1, sizeof *cells);
+  if (!cells) return ebb_fail(EBB_MEMORY, "no memory for a stack of cells");
+  EbbStatus status = fill(config, d_input, cells);
+  if (status == EBB_OK)
+    *out = cells;
+  else
+    ebb_cells_destroy(cells);
+  return status;
+}
+
+void ebb_cells_destroy(EbbCells *cells) {
+  if (!cells) return;
+  for (int64_t i = 0; i < cells->n; i++) ebb_cell_destroy(cells->cell[i]);
+  free((void *)cells->cell);
+  free(cells);
+}
+
+int64_t ebb_cells_outputs(const EbbCells *cells) { return cells->cell[cells->n - 1]->output.width; }
+
+static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i, EbbValue elapsed,
+                              EbbValue lengths, EbbValue *x) {
+  const EbbCell *cell = cells->cell[i];
+  const EbbCellConfig config = {.cell = cell,
+                                .has_elapsed = elapsed != EBB_NO_VALUE,
+                                .has_lengths = lengths != EBB_NO_VALUE,
+                                .unstable_fails = cells->unstable_fails};
+  EbbValue inputs[3] = {*x}, outputs[3];
+  int n = 1;
+  if (config.has_elapsed) inputs[n++] = elapsed;
+  if (config.has_lengths) inputs[n++] = lengths;
+  char scope[64];
+  snprintf(scope, sizeof scope, "layers.%lld.layer", (long long)i);
+  EBB_TRY(ebb_graph_apply(graph, &ebb_cell_op, scope, &config, sizeof config, inputs, n, outputs,
+                          cell->rate.width ? 3 : 2));
+  *x = outputs[0];
+  return EBB_OK;
+}
+
+EbbStatus ebb_cells_record(EbbGraph *graph, const EbbCells *cells, EbbValue x, EbbValue elapsed,
+                           EbbValue lengths, EbbValue *y) {
+  for (int64_t i = 0; i < cells->n; i++) EBB_TRY(record_layer(graph, cells, i, elapsed, lengths, &x));
+  *y = x;
+  return EBB_OK;
+}
