@@ -101,6 +101,18 @@ EbbStatus case_compare(Case *c, const char *name, const char *class_name, const 
   return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", c->path);
 }
 
+/* What the model calls the parameter that the case calls `name`, and the other way round. */
+static const char *parameter_name(const Case *c, const char *name) {
+  for (const CaseName *n = c->names; n && n->in_case; n++)
+    if (!strcmp(n->in_case, name)) return n->parameter;
+  return name;
+}
+static const char *case_name(const Case *c, const char *name) {
+  for (const CaseName *n = c->names; n && n->in_case; n++)
+    if (!strcmp(n->parameter, name)) return n->in_case;
+  return name;
+}
+
 EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
   size_t skip = strlen(prefix);
   for (int64_t i = 0; i < ebb_safetensors_count(c->file); i++) {
@@ -108,7 +120,7 @@ EbbStatus case_load_params(Case *c, const char *prefix, const char *scope) {
     if (strncmp(tensor->name, prefix, skip) != 0) continue;
     int64_t size = ebb_shape_size(&tensor->shape);
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%s%s", scope, tensor->name + skip);
+    snprintf(name, sizeof name, "%s%s", scope, parameter_name(c, tensor->name + skip));
     float *values = malloc((size_t)size * sizeof *values + 1);
     if (!values) return ebb_fail(EBB_MEMORY, "no memory for tensor '%s'", tensor->name);
     EbbStatus status = ebb_stored_floats(tensor, values, size);
@@ -128,8 +140,8 @@ EbbStatus case_require_params(const Case *c) {
     const bool constant = param->spec.buffer && strstr(param->name, "liquid.");
     if (param->spec.buffer && !constant) continue;
     const char *folder = constant ? "state." : "param.";
-    if (!case_tensor(c, "%s%s", folder, param->name))
-      return ebb_fail(EBB_FORMAT, "%s: tensor '%s%s' is missing", c->path, folder, param->name);
+    if (!case_tensor(c, "%s%s", folder, case_name(c, param->name)))
+      return ebb_fail(EBB_FORMAT, "%s: tensor '%s%s' is missing", c->path, folder, case_name(c, param->name));
   }
   return EBB_OK;
 }
@@ -142,7 +154,7 @@ static bool is_frozen(const Case *c, int index) {
 
 static EbbStatus compare_param(Case *c, const EbbStoredTensor *tensor, const char *name,
                                const char *class_name, bool gradient) {
-  int index = ebb_params_find(c->params, name);
+  int index = ebb_params_find(c->params, parameter_name(c, name));
   if (index < 0) return ebb_fail(EBB_FORMAT, "%s: the model has no parameter '%s'", c->path, name);
   if (gradient && ebb_params_at(c->params, index)->spec.buffer)
     return ebb_fail(EBB_FORMAT, "%s: tensor '%s': the model's '%s' is a buffer and has no gradient", c->path,
@@ -256,6 +268,19 @@ EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
   if (status == EBB_OK) status = ebb_graph_write_grad(graph, y, values);
   free(values);
   return status;
+}
+
+EbbStatus case_update(Case *c, EbbGraph *graph, EbbValue loss, EbbOptimizer *optimizer, const EbbAdamW *adamw,
+                      int64_t step, float *at_start) {
+  const EbbRun at = {.device = c->device, .training = true, .step = (uint64_t)step};
+  const float one = 1;
+  EBB_TRY(ebb_graph_forward(graph, &at));
+  EBB_TRY(ebb_graph_read(graph, loss, at_start));
+  EBB_TRY(ebb_graph_write_grad(graph, loss, &one));
+  EBB_TRY(ebb_params_zero_grad(c->params));
+  EBB_TRY(ebb_graph_backward(graph, &at));
+  EBB_TRY(ebb_optimizer_set(optimizer, adamw, step + 1, 1, 0));
+  return ebb_optimizer_update(optimizer);
 }
 
 double case_number(const Case *c, const char *key, double otherwise) {

@@ -21,9 +21,12 @@ static EbbStatus read_mask(const Case *c, const char *name, int64_t rows, int64_
   return ebb_stored_floats(tensor, *out, rows * columns);
 }
 
-static EbbStatus mapping_of(const Case *c, const char *key, EbbMapping *mapping) {
+/* `key` where the config has it (null: none), else what the parameters w and b tell. */
+static EbbStatus mapping_of(const Case *c, const char *key, const char *w, const char *b,
+                            EbbMapping *mapping) {
   static const char *const names[] = {"none", "linear", "affine"};
-  const char *name = case_text(c, key, "none");
+  const int told = case_tensor(c, "param.%s", b) ? 2 : case_tensor(c, "param.%s", w) ? 1 : 0;
+  const char *name = case_text(c, key, cJSON_HasObjectItem(c->config, key) ? names[0] : names[told]);
   for (int i = 0; i < 3; i++)
     if (!strcmp(name, names[i])) {
       *mapping = (EbbMapping)i;
@@ -36,12 +39,13 @@ static EbbStatus make_ltc(const Case *c, const Sizes *s, EbbCell **out) {
   EbbLtc ltc = ebb_ltc_defaults(s->I, s->H);
   float *exists = NULL, *sensory = NULL;
   ltc.motors = s->O;
-  ltc.implicit = case_flag(c, "implicit_param_constraints", true);
+  /* Training runs tell by whether they clip. */
+  ltc.implicit = case_flag(c, "implicit_param_constraints", !case_flag(c, "clip", false));
   ltc.mixed_memory = case_flag(c, "mixed_memory", false);
   ltc.epsilon = case_number(c, "epsilon", ltc.epsilon);
   EBB_TRY(case_size(c, "ode_unfolds", ltc.unfolds, false, &ltc.unfolds));
-  EBB_TRY(mapping_of(c, "input_mapping", &ltc.input_mapping));
-  EBB_TRY(mapping_of(c, "output_mapping", &ltc.output_mapping));
+  EBB_TRY(mapping_of(c, "input_mapping", "input_w", "input_b", &ltc.input_mapping));
+  EBB_TRY(mapping_of(c, "output_mapping", "output_w", "output_b", &ltc.output_mapping));
   EbbStatus status = read_mask(c, "sparsity_mask", s->H, s->H, &exists);
   if (status == EBB_OK) status = read_mask(c, "sensory_sparsity_mask", s->I, s->H, &sensory);
   ltc.wiring = (EbbCellWiring){.exists = exists, .sensory_exists = sensory};
@@ -99,8 +103,17 @@ static EbbStatus cfc_activation(const Case *c, EbbCfcActivation *activation) {
   return ebb_fail(EBB_FORMAT, "%s: 'activation' is '%s', which is not known", c->path, name);
 }
 
+/* The backbone that the parameters tell of, for configs that do not. */
+static void told_backbone(const Case *c, EbbCfc *cfc) {
+  const EbbStoredTensor *layer = case_tensor(c, "param.backbone.0.bias");
+  if (layer) cfc->backbone_units = layer->shape.dim[0];
+  for (cfc->backbone_layers = 0; layer; cfc->backbone_layers++)
+    layer = case_tensor(c, "param.backbone.%lld.bias", (long long)(2 * cfc->backbone_layers + 2));
+}
+
 static EbbStatus make_cfc(const Case *c, const Sizes *s, EbbCell **out) {
   EbbCfc cfc = ebb_cfc_defaults(s->I, s->H);
+  told_backbone(c, &cfc);
   EBB_TRY(cfc_mode(c, &cfc.mode));
   EBB_TRY(cfc_activation(c, &cfc.activation));
   EBB_TRY(case_size(c, "backbone_layers", cfc.backbone_layers, true, &cfc.backbone_layers));

@@ -9,4 +9,7 @@
    is no cell; those of the cell. */
 EbbStatus case_cell(const Case *c, const char *layer, int64_t I, int64_t O, EbbCell **out);
 
+/* A case of every sub-step instead of every step. */
+EbbStatus verify_cell_trace(Case *c);
+
 #endif

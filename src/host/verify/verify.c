@@ -19,8 +19,12 @@ static const struct {
     {"layer", "lnn_model_ffn", verify_lnn_model},
     {"layer", "leaky_attention", verify_leaky_attention},
 #define EBB_VERIFIED_CELL(layer, make) {"layer", #layer, verify_cell_layer},
+    {"layer", "ltc_textgen", verify_textgen},
+#define EBB_VERIFIED_CELL(layer, make)                                                                       \
+  {"layer", #layer, verify_cell_layer}, {"training", #layer, verify_cell_training},
 #include "host/verify/cells.def"
 #undef EBB_VERIFIED_CELL
+    {"training", NULL, verify_training},
 };
 
 static EbbStatus parse_metadata(Case *c, const char *key, cJSON **out) {

@@ -126,6 +126,7 @@ static EbbStatus run_cell(Case *c, EbbGraph *graph, const EbbCell *cell, CellVal
 }
 
 EbbStatus verify_cell_layer(Case *c) {
+  if (case_tensor(c, "expect.v")) return verify_cell_trace(c);
   CellValues v = {.in_ts = case_tensor(c, "input.ts")};
   const EbbStoredTensor *y;
   EBB_TRY(case_require(c, "input.x", &v.in_x));

@@ -6,8 +6,14 @@
 
 #include "ebb/config.h"
 #include "ebb/graph.h"
+#include "ebb/optim.h"
 #include "ebb/safetensors.h"
 #include "ebb/verify.h"
+
+/* A parameter that a case calls by another name. */
+typedef struct CaseName {
+  const char *in_case, *parameter;
+} CaseName;
 
 typedef struct Case {
   const char *path;
@@ -17,6 +23,7 @@ typedef struct Case {
   EbbParams *params;
   const EbbVerifyReport *report;
   EbbVerifyResult *result;
+  const CaseName *names; /* ends with a NULL; NULL: parameters have the same names */
 } Case;
 
 const EbbStoredTensor *case_tensor(const Case *c, const char *format, ...)
@@ -50,6 +57,9 @@ EbbStatus case_feed_integers(Case *c, EbbGraph *graph, EbbValue value, const Ebb
 
 /* Sets dL/dy to the tensor cotangent.y. */
 EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y);
+/* One update of a training case, in the graph of `loss`: forward, *at_start = the loss, backward, update. */
+EbbStatus case_update(Case *c, EbbGraph *graph, EbbValue loss, EbbOptimizer *optimizer, const EbbAdamW *adamw,
+                      int64_t step, float *at_start);
 
 /* Compares a graph's value (or gradient) with a tensor. */
 EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, EbbGraph *graph,
@@ -87,5 +97,7 @@ EbbStatus verify_lnn(Case *c);
 EbbStatus verify_lnn_model(Case *c);
 EbbStatus verify_leaky_attention(Case *c);
 EbbStatus verify_cell_layer(Case *c);
+EbbStatus verify_cell_training(Case *c);
+EbbStatus verify_textgen(Case *c);
 
 #endif
