@@ -42,10 +42,13 @@ typedef struct EbbCellArgs {
   bool unstable_fails;
   float *arena; /* (cell->arena) parameters after map and mask; forward to backward */
   /* CPU */
-  int64_t R, tiles; /* samples a tile */
-  char *work;       /* work_bytes a thread, scratch */
+  const struct EbbCellPlan *plan; /* host/ops/cell_plan.h */
+  int64_t R, tiles;               /* samples a tile */
+  float *pack;                    /* parameters of synapses by lanes, scratch */
+  char *work;                     /* work_bytes a thread, scratch */
   size_t work_bytes;
-  float *partial; /* gradients of the arena, one a tile, scratch of backward */
+  int64_t groups;  /* of tiles; the tiles of a group run in order */
+  double *partial; /* (groups, cell->arena) gradients of what programs read, scratch of backward */
   /* CUDA */
   void *device; /* the engine's own tables and memory: see kernels/cell.cuh */
 } EbbCellArgs;

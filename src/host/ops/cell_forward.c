@@ -1,0 +1,109 @@
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "host/cpu.h"
+#include "host/ops/cell_pass.h"
+#include "host/rows.h"
+
+static EbbStatus check_lengths(const EbbCellArgs *a) {
+  for (int64_t b = 0; a->lengths && b < a->B; b++)
+    if (a->lengths[b] < 0 || a->lengths[b] > a->T)
+      return ebb_fail(EBB_INVALID, "cell '%s': length %d of row %lld is outside 0..%lld", a->cell->name,
+                      (int)a->lengths[b], (long long)b, (long long)a->T);
+  return EBB_OK;
+}
+
+static EbbStatus check_elapsed(const EbbCellArgs *a) {
+  for (int64_t b = 0; a->elapsed && b < a->B; b++)
+    for (int64_t t = 0; t < (a->lengths ? a->lengths[b] : a->T); t++) {
+      const float elapsed = a->elapsed[b * a->T + t];
+      if (!(elapsed >= 0 && elapsed <= INFINITY) || isinf(elapsed))
+        return ebb_fail(
+            EBB_INVALID,
+            "cell '%s': elapsed time %g of row %lld, step %lld; times must be finite and not negative",
+            a->cell->name, (double)elapsed, (long long)b, (long long)t);
+    }
+  return EBB_OK;
+}
+
+static const float *output_of(const EbbCellTile *tile) {
+  const EbbCellFrame *f = &tile->frame[EBB_CELL_ONE];
+  const EbbCellRef output = tile->shared.cell->output;
+  return output.space == EBB_CELL_STATE ? ebb_cell_tile_after(tile) + output.at * f->columns
+                                        : ebb_cell_value(f, output);
+}
+
+static void store_lane(const EbbCellTile *tile, const EbbCellArgs *a, int64_t r, int64_t t) {
+  const int64_t row = (tile->first + r) * a->T + t;
+  const float *state = ebb_cell_tile_after(tile), *output = output_of(tile);
+  for (int64_t s = 0; s < a->S; s++) a->states[row * a->S + s] = state[s * a->R + r];
+  for (int64_t o = 0; o < a->O; o++) a->y[row * a->O + o] = output[o * a->R + r];
+}
+
+/* The state of an ended sequence stays. */
+static void keep_lane(const EbbCellTile *tile, const EbbCellArgs *a, int64_t r, int64_t t) {
+  const int64_t b = tile->first + r, row = b * a->T + t;
+  const float *before = t > 0 ? a->states + (row - 1) * a->S : a->state ? a->state + b * a->S : NULL;
+  for (int64_t s = 0; s < a->S; s++) a->states[row * a->S + s] = before ? before[s] : 0;
+  memset(a->y + row * a->O, 0, sizeof(float) * (size_t)a->O);
+}
+
+static void store_step(const EbbCellTile *tile, const EbbCellArgs *a, int64_t t) {
+  for (int64_t r = 0; r < a->R && ebb_cell_lane_exists(tile, a, r); r++)
+    (ebb_cell_lane_runs(tile, r, t) ? store_lane : keep_lane)(tile, a, r, t);
+}
+
+/* The largest rates, of the lanes that run. */
+static void keep_rates(EbbCellTile *tile, int64_t R, int64_t t, float *rates) {
+  for (int64_t r = 0; r < R; r++) {
+    if (ebb_cell_lane_runs(tile, r, t) && !(tile->rate[r] <= rates[r])) rates[r] = tile->rate[r];
+    tile->rate[r] = 0;
+  }
+}
+
+static void forward_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t index, float *rates) {
+  ebb_cell_pass_begin(tile, a, index);
+  ebb_cell_tile_start(tile);
+  float met[EBB_LANES] = {0};
+  const int64_t steps = tile->shared.plan->steps;
+  for (int64_t t = 0; t < tile->longest; t++) {
+    if (t % steps == 0) ebb_cell_pass_chunk(tile, a, t, ebb_min64(steps, tile->longest - t));
+    ebb_cell_pass_step(tile, a, t, t % steps);
+    ebb_cell_pass_states(tile, a, t);
+    ebb_cell_run_step(tile);
+    keep_rates(tile, a->R, t, met);
+    store_step(tile, a, t);
+  }
+  for (int64_t t = tile->longest; t < a->T; t++) store_step(tile, a, t);
+  for (int64_t r = 0; rates && r < a->R && ebb_cell_lane_exists(tile, a, r); r++)
+    rates[tile->first + r] = met[r];
+}
+
+static EbbStatus check_rates(const EbbCellArgs *a) {
+  for (int64_t b = 0; a->unstable_fails && a->rates && b < a->B; b++)
+    if (a->rates[b] > a->cell->rate_limit)
+      return ebb_fail(
+          EBB_NUMERIC,
+          "cell '%s': row %lld meets rate x step = %g, beyond %g, where this solver is unstable; take "
+          "more and shorter sub-steps, or the fused solver",
+          a->cell->name, (long long)b, (double)a->rates[b], (double)a->cell->rate_limit);
+  return EBB_OK;
+}
+
+EbbStatus ebb_cell_forward(const void *args, const EbbRun *run) {
+  const EbbCellArgs *a = args;
+  EBB_TRY(check_lengths(a));
+  EBB_TRY(check_elapsed(a));
+  ebb_cell_fill_arena(a, EBB_THREADS(run));
+  ebb_cell_pack(a->cell, a->plan, a->arena, a->pack);
+  const EbbCellShared shared = {a->cell, a->plan, a->arena, a->pack, false};
+#pragma omp parallel num_threads(EBB_THREADS(run))
+  {
+    EbbCellTile tile;
+    ebb_cell_tile_place(&tile, &shared, a->work + (size_t)omp_get_thread_num() * a->work_bytes);
+#pragma omp for schedule(dynamic)
+    for (int64_t i = 0; i < a->tiles; i++) forward_tile(&tile, a, i, a->rates);
+  }
+  return check_rates(a);
+}

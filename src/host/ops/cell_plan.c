@@ -1,0 +1,227 @@
+#include "host/ops/cell_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/rows.h"
+
+int64_t ebb_cell_samples(int64_t B) {
+  int64_t R = 1;
+  while (R < EBB_LANES && 2 * R < B) R *= 2;
+  return R;
+}
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+static int64_t row_of(int64_t floats) { return (floats + EBB_LANES - 1) / EBB_LANES * EBB_LANES; }
+
+static EbbCellSection section_of(const EbbCell *cell, int instruction) {
+  int s = EBB_CELL_SEQUENCE;
+  while (s < EBB_CELL_TAIL && instruction >= cell->part[s].first + cell->part[s].count) s++;
+  return (EbbCellSection)s;
+}
+
+static EbbCellFrameKind frame_of(const EbbCell *cell, int instruction) {
+  return section_of(cell, instruction) == EBB_CELL_SEQUENCE ? EBB_CELL_CHUNK : EBB_CELL_ONE;
+}
+
+/* Whether the parameter that element `at` of the arena belongs to is trained. */
+static bool is_trained(const EbbCell *cell, int32_t at) {
+  for (int p = 0; p < cell->n_params; p++)
+    if (at >= cell->param[p].at && at < cell->param[p].at + cell->param[p].size)
+      return !cell->param[p].constant;
+  return false;
+}
+
+/* ---- synapses ---- */
+
+/* Calls `slot` for each source that targets first .. first + K - 1 listen to, in order, with the index of
+   each target's synapse or -1; `next` (K) walks through the synapses. */
+typedef struct BlockWalk {
+  const EbbCellSynapses *table;
+  int32_t next[EBB_LANES], end[EBB_LANES];
+} BlockWalk;
+
+static int32_t begin_target(const EbbCellSynapses *table, int32_t target) {
+  int32_t low = 0, high = table->count;
+  while (low < high) {
+    const int32_t middle = low + (high - low) / 2;
+    if (table->target[middle] < target)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static void walk_block(BlockWalk *walk, const EbbCellSynapses *table, int32_t first, int32_t K) {
+  walk->table = table;
+  for (int32_t k = 0; k < K; k++)
+    walk->next[k] = begin_target(table, first + k), walk->end[k] = begin_target(table, first + k + 1);
+}
+
+/* The next source and its synapses; false at the end. */
+static bool walk_slot(BlockWalk *walk, int32_t K, int32_t *source, int32_t *synapse) {
+  int32_t least = INT32_MAX;
+  for (int32_t k = 0; k < K; k++)
+    if (walk->next[k] < walk->end[k] && walk->table->source[walk->next[k]] < least)
+      least = walk->table->source[walk->next[k]];
+  if (least == INT32_MAX) return false;
+  *source = least;
+  for (int32_t k = 0; k < K; k++) {
+    const bool here = walk->next[k] < walk->end[k] && walk->table->source[walk->next[k]] == least;
+    synapse[k] = here ? walk->next[k]++ : -1;
+  }
+  return true;
+}
+
+static int32_t count_slots(const EbbCellSynapses *table, int32_t K) {
+  int32_t slots = 0, source, synapse[EBB_LANES];
+  for (int32_t first = 0; first < table->targets; first += K) {
+    BlockWalk walk;
+    walk_block(&walk, table, first, K);
+    while (walk_slot(&walk, K, &source, synapse)) slots++;
+  }
+  return slots;
+}
+
+static void measure_slots(const EbbCell *cell, EbbCellPlan *plan) {
+  const int32_t K = (int32_t)plan->K;
+  for (int t = 0; t < cell->n_tables; t++) {
+    const EbbCellSynapses *table = &cell->table[t];
+    EbbCellSlots *s = &plan->slots[t];
+    s->blocks = (table->targets + K - 1) / K, s->slots = count_slots(table, K);
+    s->trained = is_trained(cell, table->w) || is_trained(cell, table->sigma) ||
+                 is_trained(cell, table->mu) || is_trained(cell, table->erev);
+    s->first_at = plan->bytes;
+    s->source_at = s->first_at + sizeof(int32_t) * (size_t)(s->blocks + 1);
+    s->synapse_at = s->source_at + sizeof(int32_t) * (size_t)s->slots;
+    plan->bytes = aligned(s->synapse_at + sizeof(int32_t) * (size_t)(s->slots * K));
+    s->packed = plan->packed, plan->packed = row_of(plan->packed + 4 * (int64_t)s->slots * K);
+    s->sums = plan->sums, plan->sums += 4 * (int64_t)s->slots * EBB_LANES;
+    if (table->sources > plan->sources) plan->sources = table->sources;
+  }
+}
+
+static void fill_slots(const EbbCell *cell, EbbCellPlan *plan) {
+  const int32_t K = (int32_t)plan->K;
+  for (int t = 0; t < cell->n_tables; t++) {
+    const EbbCellSlots *s = &plan->slots[t];
+    int32_t *first = (int32_t *)(void *)((char *)plan + s->first_at);
+    int32_t *source = (int32_t *)(void *)((char *)plan + s->source_at);
+    int32_t *synapse = (int32_t *)(void *)((char *)plan + s->synapse_at);
+    int32_t slot = 0;
+    for (int32_t b = 0; b < s->blocks; b++) {
+      BlockWalk walk;
+      first[b] = slot;
+      walk_block(&walk, &cell->table[t], b * K, K);
+      while (slot < s->slots && walk_slot(&walk, K, &source[slot], &synapse[slot * K])) slot++;
+    }
+    first[s->blocks] = slot;
+  }
+}
+
+/* ---- lines ---- */
+
+static int64_t widest(const EbbCellInstruction *in) { return in->to.width; }
+
+static void spread_operand(const EbbCell *cell, EbbCellPlan *plan, EbbCellFrameKind frame, int32_t width,
+                           EbbCellRef *ref, EbbCellSpread *spreads) {
+  EbbCellSpread spread = {*ref, plan->spread[frame], 0, frame};
+  if (ref->space == EBB_CELL_ELAPSED && width > plan->elapsed_width[frame])
+    plan->elapsed_width[frame] = width;
+  if (ref->space != EBB_CELL_PARAM && ref->space != EBB_CELL_CONSTANT) return;
+  spread.from.width = width;
+  spread.trained = ref->space == EBB_CELL_PARAM && is_trained(cell, ref->at);
+  if (spreads) spreads[plan->n_spreads] = spread;
+  ref->at = spread.to;
+  plan->spread[frame] += (int32_t)row_of(width);
+  plan->n_spreads++;
+}
+
+static void place_matrix(const EbbCell *cell, EbbCellPlan *plan, EbbCellFrameKind frame, EbbCellLine *line) {
+  const EbbCellMatrix *m = &line->in.matrix;
+  line->trained = is_trained(cell, m->at);
+  if (m->outputs * m->inputs > plan->product) plan->product = m->outputs * m->inputs;
+  line->history = plan->history;
+  if (frame == EBB_CELL_ONE) plan->history += (int64_t)(m->outputs + m->inputs) * EBB_CELL_HISTORY;
+}
+
+/* Goes through the program; `lines` and `spreads` NULL: only counts. */
+static void lay_out(const EbbCell *cell, EbbCellPlan *plan, EbbCellLine *lines, EbbCellSpread *spreads) {
+  plan->n_spreads = 0, plan->history = 0;
+  memset(plan->spread, 0, sizeof plan->spread);
+  for (int i = 0; i < cell->n_instructions; i++) {
+    EbbCellLine line = {.in = cell->instruction[i], .packed = -1};
+    const EbbCellFrameKind frame = frame_of(cell, i);
+    const EbbCellSection section = section_of(cell, i);
+    for (int k = 0; k < line.in.operands; k++) {
+      if (line.in.from[k].space == EBB_CELL_X && frame == EBB_CELL_ONE) plan->x_in_steps = true;
+      const int64_t width = line.in.from[k].width ? line.in.from[k].width : widest(&line.in);
+      spread_operand(cell, plan, frame, (int32_t)width, &line.in.from[k], spreads);
+    }
+    if (line.in.code == EBB_CELL_LINEAR) place_matrix(cell, plan, frame, &line);
+    if (cell->rate.space == EBB_CELL_TEMP && line.in.to.space == EBB_CELL_TEMP &&
+        cell->rate.at >= line.in.to.at && cell->rate.at < line.in.to.at + line.in.to.width)
+      plan->rate_section = section;
+    if (lines) lines[i] = line;
+  }
+}
+
+static bool moves_x(const EbbCell *cell) {
+  for (int s = 0; s < EBB_CELL_SECTIONS; s++)
+    for (int m = 0; m < cell->part[s].moves; m++)
+      if (cell->part[s].move[m].from.space == EBB_CELL_X) return true;
+  return false;
+}
+
+EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCellPlan **out) {
+  *out = NULL;
+  EbbCellPlan plan = {
+      .R = ebb_cell_samples(B), .x_in_steps = moves_x(cell), .rate_section = EBB_CELL_SECTIONS};
+  plan.K = EBB_LANES / plan.R;
+  plan.steps = ebb_min64(T, EBB_CELL_COLUMNS / plan.R);
+  plan.columns = row_of(plan.steps * plan.R);
+  lay_out(cell, &plan, NULL, NULL);
+  plan.lines_at = aligned(sizeof plan);
+  plan.spreads_at = aligned(plan.lines_at + sizeof(EbbCellLine) * (size_t)cell->n_instructions);
+  plan.bytes = aligned(plan.spreads_at + sizeof(EbbCellSpread) * (size_t)plan.n_spreads);
+  measure_slots(cell, &plan);
+  EbbCellPlan *block = calloc(1, plan.bytes);
+  if (!block)
+    return ebb_fail(EBB_MEMORY, "cell '%s': no memory for a plan of %zu bytes", cell->name, plan.bytes);
+  *block = plan;
+  lay_out(cell, block, (EbbCellLine *)(void *)((char *)block + plan.lines_at),
+          (EbbCellSpread *)(void *)((char *)block + plan.spreads_at));
+  fill_slots(cell, block);
+  *out = block;
+  return EBB_OK;
+}
+
+/* ---- parameters ---- */
+
+/* A synapse's numbers a, b, w, w erev with s = 1 / (1 + 2^(a v + b)); all zero where there is none. */
+static void pack_slots(const EbbCell *cell, const EbbCellPlan *plan, int t, const float *arena, float *pack) {
+  const EbbCellSynapses *table = &cell->table[t];
+  const EbbCellSlots *s = &plan->slots[t];
+  const int32_t *synapse = ebb_cell_plan_list(plan, s->synapse_at);
+  const int64_t K = plan->K;
+  const float log2e = 1.44269504088896341f;
+  for (int64_t slot = 0; slot < s->slots; slot++) {
+    float *to = pack + s->packed + slot * 4 * K;
+    for (int64_t k = 0; k < K; k++) {
+      const int32_t j = synapse[slot * K + k];
+      if (j < 0) {
+        to[k] = to[K + k] = to[2 * K + k] = to[3 * K + k] = 0;
+        continue;
+      }
+      const int64_t at = (int64_t)table->source[j] * table->targets + table->target[j];
+      const float sigma = arena[table->sigma + at], w = arena[table->w + at];
+      to[k] = -log2e * sigma, to[K + k] = log2e * sigma * arena[table->mu + at];
+      to[2 * K + k] = w, to[3 * K + k] = w * arena[table->erev + at];
+    }
+  }
+}
+
+void ebb_cell_pack(const EbbCell *cell, const EbbCellPlan *plan, const float *arena, float *pack) {
+  for (int t = 0; t < cell->n_tables; t++) pack_slots(cell, plan, t, arena, pack);
+}

@@ -1,0 +1,83 @@
+/* A cell's program laid out for the CPU, once for each graph: where its vectors stand in the memory of a
+   tile, and which synapses share a vector of lanes. A plan is one block of memory without pointers into
+   itself, so that it may be copied.
+
+   R samples stand side by side in a tile. A frame holds the vectors of a program for some columns: those of a
+   step (R), or those of a chunk of steps at once (SEQUENCE). A vector of width w takes w rows of `columns`
+   floats. Parameters and constants that stand in elementwise instructions are spread: copied to all columns.
+ */
+#ifndef EBB_HOST_OPS_CELL_PLAN_H
+#define EBB_HOST_OPS_CELL_PLAN_H
+
+#include "ebb/ops/cell.h"
+#include "host/lanes.h"
+
+enum {
+  EBB_CELL_SPACES = EBB_CELL_CONSTANT + 1,
+  EBB_CELL_COLUMNS = 128, /* of a chunk of steps, about */
+  EBB_CELL_HISTORY = 128  /* columns of inputs and gradients that wait for a product, in LINEAR */
+};
+
+typedef enum EbbCellFrameKind { EBB_CELL_CHUNK, EBB_CELL_ONE, EBB_CELL_FRAMES } EbbCellFrameKind;
+
+typedef struct EbbCellLine {
+  EbbCellInstruction in; /* PARAM and CONSTANT operands: `at` counts the frame's spread units */
+  int32_t trained;       /* LINEAR: its matrix has a gradient */
+  int64_t history;       /* LINEAR of steps: its place in the tile's history, in floats */
+  int64_t packed;        /* LINEAR of steps: its place in the pack, in floats; -1: read where it stands */
+} EbbCellLine;
+
+/* An operand to be spread. */
+typedef struct EbbCellSpread {
+  EbbCellRef from; /* PARAM (at: of the arena) or CONSTANT */
+  int32_t to, trained;
+  EbbCellFrameKind frame;
+} EbbCellSpread;
+
+/* Synapses by lanes: a block is K = 16 / R targets, lane k R + r is target k for sample r; a slot of it is a
+   source that at least one of its targets listens to. */
+typedef struct EbbCellSlots {
+  int32_t blocks, slots, trained;
+  size_t first_at;   /* int32 (blocks + 1): the slots of each block */
+  size_t source_at;  /* int32 (slots) */
+  size_t synapse_at; /* int32 (slots, K): index into the synapses, -1: none */
+  int64_t packed;    /* place of the pack (slots, 4, K), in floats */
+  int64_t sums;      /* place of the sums (slots, 4, 16), in floats */
+} EbbCellSlots;
+
+typedef struct EbbCellPlan {
+  size_t bytes;
+  int64_t R, K;
+  int64_t steps, columns;                 /* of a chunk; columns >= steps R, a multiple of 16 */
+  int32_t spread[EBB_CELL_FRAMES];        /* units */
+  int32_t elapsed_width[EBB_CELL_FRAMES]; /* the widest operand that elapsed time stands for */
+  int32_t sources;                        /* the most of a list of synapses */
+  int32_t product;                        /* the most elements of a matrix */
+  bool x_in_steps;                        /* X is read outside of SEQUENCE */
+  EbbCellSection rate_section;            /* SECTIONS: rate is not known */
+  int64_t packed, sums, history;          /* floats in all */
+  int32_t n_spreads;
+  size_t lines_at, spreads_at;
+  EbbCellSlots slots[EBB_CELL_TABLES];
+} EbbCellPlan;
+
+/* Samples a tile, from the batch alone: results must not depend on the number of threads. */
+int64_t ebb_cell_samples(int64_t B);
+
+/* Lifetime: free() by the caller. Errors: MEMORY. */
+EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCellPlan **out) EBB_MUST_CHECK;
+
+/* Parameters as the plan's kernels read them: of `arena` into `pack` (plan->packed floats and 16 more). */
+void ebb_cell_pack(const EbbCell *cell, const EbbCellPlan *plan, const float *arena, float *pack);
+
+EBB_INLINE const EbbCellLine *ebb_cell_lines(const EbbCellPlan *plan) {
+  return (const EbbCellLine *)(const void *)((const char *)plan + plan->lines_at);
+}
+EBB_INLINE const EbbCellSpread *ebb_cell_spreads(const EbbCellPlan *plan) {
+  return (const EbbCellSpread *)(const void *)((const char *)plan + plan->spreads_at);
+}
+EBB_INLINE const int32_t *ebb_cell_plan_list(const EbbCellPlan *plan, size_t at) {
+  return (const int32_t *)(const void *)((const char *)plan + at);
+}
+
+#endif
