@@ -90,8 +90,8 @@ static void measure_slots(const EbbCell *cell, EbbCellPlan *plan) {
     const EbbCellSynapses *table = &cell->table[t];
     EbbCellSlots *s = &plan->slots[t];
     s->blocks = (table->targets + K - 1) / K, s->slots = count_slots(table, K);
-    s->trained = is_trained(cell, table->w) || is_trained(cell, table->sigma) ||
-                 is_trained(cell, table->mu) || is_trained(cell, table->erev);
+    s->trained = !cell->param[table->w].constant || !cell->param[table->sigma].constant ||
+                 !cell->param[table->mu].constant || !cell->param[table->erev].constant;
     s->first_at = plan->bytes;
     s->source_at = s->first_at + sizeof(int32_t) * (size_t)(s->blocks + 1);
     s->synapse_at = s->source_at + sizeof(int32_t) * (size_t)s->slots;
@@ -205,6 +205,8 @@ static void pack_slots(const EbbCell *cell, const EbbCellPlan *plan, int t, cons
   const EbbCellSlots *s = &plan->slots[t];
   const int32_t *synapse = ebb_cell_plan_list(plan, s->synapse_at);
   const int64_t K = plan->K;
+  const float *w = arena + cell->param[table->w].at, *sigma = arena + cell->param[table->sigma].at;
+  const float *mu = arena + cell->param[table->mu].at, *erev = arena + cell->param[table->erev].at;
   const float log2e = 1.44269504088896341f;
   for (int64_t slot = 0; slot < s->slots; slot++) {
     float *to = pack + s->packed + slot * 4 * K;
@@ -215,9 +217,8 @@ static void pack_slots(const EbbCell *cell, const EbbCellPlan *plan, int t, cons
         continue;
       }
       const int64_t at = (int64_t)table->source[j] * table->targets + table->target[j];
-      const float sigma = arena[table->sigma + at], w = arena[table->w + at];
-      to[k] = -log2e * sigma, to[K + k] = log2e * sigma * arena[table->mu + at];
-      to[2 * K + k] = w, to[3 * K + k] = w * arena[table->erev + at];
+      to[k] = -log2e * sigma[at], to[K + k] = log2e * sigma[at] * mu[at];
+      to[2 * K + k] = w[at], to[3 * K + k] = w[at] * erev[at];
     }
   }
 }

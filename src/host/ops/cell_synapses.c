@@ -194,12 +194,14 @@ static void backward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCell
 
 /* The gradients of synapse `at` from its four sums over time and samples. */
 static void finish_synapse(EbbCellTile *tile, const EbbCellSynapses *table, int64_t at, const double *sum) {
-  const float *arena = tile->shared.arena;
-  const double sigma = (double)arena[table->sigma + at], mu = (double)arena[table->mu + at];
-  tile->partial[table->w + at] += sum[0] * (double)arena[table->erev + at] + sum[1];
-  tile->partial[table->erev + at] += sum[0] * (double)arena[table->w + at];
-  tile->partial[table->mu + at] -= sigma * sum[2];
-  tile->partial[table->sigma + at] += sum[3] - mu * sum[2];
+  const EbbCellParam *param = tile->shared.cell->param;
+  const float *arena = tile->shared.arena + at;
+  double *to = tile->partial + at;
+  const double sigma = (double)arena[param[table->sigma].at], mu = (double)arena[param[table->mu].at];
+  to[param[table->w].at] += sum[0] * (double)arena[param[table->erev].at] + sum[1];
+  to[param[table->erev].at] += sum[0] * (double)arena[param[table->w].at];
+  to[param[table->mu].at] -= sigma * sum[2];
+  to[param[table->sigma].at] += sum[3] - mu * sum[2];
 }
 
 void ebb_cell_flush_synapses(EbbCellTile *tile) {
