@@ -30,8 +30,11 @@ static EbbStatus look(Case *c, Trace *t) {
 
 static EbbStatus record(Case *c, Trace *t) {
   const int64_t steps = t->T * t->U;
+  /* One sub-step at a time; a trace's parameters are those that the solver reads, after any softplus. */
   cJSON_DeleteItemFromObjectCaseSensitive(c->config, "ode_unfolds");
   cJSON_AddNumberToObject(c->config, "ode_unfolds", 1);
+  cJSON_DeleteItemFromObjectCaseSensitive(c->config, "implicit_param_constraints");
+  cJSON_AddBoolToObject(c->config, "implicit_param_constraints", false);
   EBB_TRY(case_cell(c, "ltc", t->I, t->H, &t->cell));
   const EbbCellConfig config = {.cell = t->cell, .has_state = true, .has_elapsed = true};
   EBB_TRY(ebb_graph_create(c->params, NULL, false, &t->graph));
