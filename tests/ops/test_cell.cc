@@ -1,0 +1,379 @@
+#include "ebb/ops/cell.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "ebb/cell_formulas.h"
+#include "ebb/cells.h"
+#include "support/cell_programs.h"
+#include "support/cell_reference.h"
+#include "support/op_check.h"
+#include "support/op_run.h"
+
+namespace {
+
+using ebb_test::CellPtr;
+using ebb_test::CellReference;
+using ebb_test::Floats;
+using ebb_test::formula_cell;
+using ebb_test::OpCase;
+using ebb_test::OpInput;
+using ebb_test::OpRun;
+using ebb_test::random_tensor;
+using ebb_test::sections_cell;
+using ebb_test::Tensor;
+
+int outputs_of(const EbbCell *cell) { return cell->rate.width ? 3 : 2; }
+
+// ---- formulas ----
+
+using Formula = float (*)(const float *);
+using FormulaGrad = void (*)(const float *, float, float, float *);
+struct FormulaRow {
+  const char *name;
+  int operands;
+  Formula value;
+  FormulaGrad grad;
+};
+#define EBB_CELL_FORMULA(CODE, name, operands)                                                               \
+  float value_##name(const float *in) { return ebb_cell_##name(in); }                                        \
+  void grad_##name(const float *in, float out, float g, float *d) { ebb_cell_##name##_grad(in, out, g, d); }
+#define EBB_CELL_MOTION(CODE, name)
+#include "ebb/cell_codes.def"
+#undef EBB_CELL_FORMULA
+const FormulaRow kFormulas[] = {
+#define EBB_CELL_FORMULA(CODE, name, operands) {#name, operands, value_##name, grad_##name},
+#include "ebb/cell_codes.def"
+#undef EBB_CELL_FORMULA
+#undef EBB_CELL_MOTION
+};
+
+// Where a formula divides, its divisors are positive here; no operand is near a kink.
+TEST(CellFormulas, DerivativesAgreeWithDifferences) {
+  const float positive[][9] = {{0.4F, 0.7F, 1.1F, 0.9F, 0.6F, 1.3F, 0.8F, 0.5F, 0.3F},
+                               {1.7F, 0.2F, 0.6F, 1.4F, 1.9F, 0.4F, 1.2F, 1.1F, 0.7F}};
+  const float mixed[][9] = {
+      {-0.4F, 0.7F, -1.1F, 0.9F}, {1.7F, -0.2F, 0.6F, -1.4F}, {-2.0F, -0.9F, -0.3F, 0.8F}};
+  for (const FormulaRow &row : kFormulas) {
+    const bool divides = row.operands > 4 || std::string(row.name) == "leak" ||
+                         std::string(row.name) == "ltc_rate" || std::string(row.name) == "vector_rate";
+    std::vector<const float *> points = {positive[0], positive[1]};
+    if (!divides) points.insert(points.end(), {mixed[0], mixed[1], mixed[2]});
+    for (const float *point : points) {
+      float in[9], d[9] = {};
+      std::copy(point, point + 9, in);
+      row.grad(in, row.value(in), 1.5F, d);
+      for (int k = 0; k < row.operands; k++) {
+        const auto at = [&](float by) {
+          float moved[9];
+          std::copy(in, in + 9, moved);
+          moved[k] += by;
+          return double(row.value(moved));
+        };
+        const float h = 0.01F;
+        const double numeric = 1.5 * (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * double(h));
+        const bool bound = std::string(row.name) == "clamp" && k > 0; // limits have no gradient
+        EXPECT_NEAR(d[k], bound ? 0 : numeric, 1e-3 * (1 + std::fabs(numeric)))
+            << row.name << ", operand " << k;
+      }
+    }
+  }
+}
+
+// ---- programs against finite differences ----
+
+struct Options {
+  bool state = false, elapsed = false, lengths = false;
+};
+
+OpInput floats(std::vector<int64_t> shape, double low, double high) {
+  OpInput input;
+  input.shape = std::move(shape), input.low = low, input.high = high;
+  return input;
+}
+
+OpCase cell_case(const std::string &name, const EbbCell *cell, int64_t B, int64_t T, const Options &with,
+                 double low = -1, double high = 1) {
+  OpCase c;
+  EbbCellConfig config = {};
+  config.cell = cell, config.has_state = with.state, config.has_elapsed = with.elapsed,
+  config.has_lengths = with.lengths;
+  c.name = name + " B " + std::to_string(B) + " T " + std::to_string(T), c.op = "cell";
+  c.config = ebb_test::bytes_of(config);
+  c.inputs = {floats({B, T, cell->inputs}, low, high)};
+  if (with.state) c.inputs.push_back(floats({B, cell->states}, low, high));
+  if (with.elapsed) c.inputs.push_back(floats({B, T}, 0.2, 1.5));
+  if (with.lengths) {
+    OpInput lengths;
+    lengths.shape = {B}, lengths.type = EBB_I32, lengths.grad = false;
+    lengths.integers = {int32_t(T), 0, int32_t((T + 1) / 2), 1};
+    if (B == 1) lengths.integers = {int32_t((T + 1) / 2)};
+    c.inputs.push_back(lengths);
+  }
+  c.outputs = outputs_of(cell), c.differentiable = {0, 1};
+  return c;
+}
+
+TEST(CellGradients, EveryFormula) {
+  for (int code = 0; code < EBB_CELL_CODES; code++) {
+    if (ebb_cell_code_operands(EbbCellCode(code)) < 0) continue;
+    const CellPtr cell = formula_cell(EbbCellCode(code), 5);
+    OpCase c =
+        cell_case(ebb_cell_code_name(EbbCellCode(code)), cell.get(), 3, 2, {true, true, false}, 0.5, 1.5);
+    c.step = 0.01; // gradients may be small beside results
+    // x away from the limits of the clamp.
+    if (code == EBB_CELL_CLAMP) c.inputs[0].floats = c.inputs[1].floats = {0.5F, 1, 1.5F, 0.9F, 1.1F};
+    check_op(c);
+  }
+}
+
+TEST(CellGradients, EverySectionAndMotion) {
+  for (const EbbCellSpace output : {EBB_CELL_TEMP, EBB_CELL_SEQ, EBB_CELL_STATE})
+    for (const int64_t B : {1, 2, 3, 5, 16, 17, 33}) {
+      const CellPtr cell = sections_cell(9, 7, output);
+      check_op(cell_case("sections", cell.get(), B, B > 5 ? 3 : 5, {B != 2, B != 3, B != 5}));
+    }
+}
+
+TEST(CellGradients, OneStepOneUnit) {
+  const CellPtr cell = sections_cell(1, 1);
+  for (const int64_t B : {1, 4}) {
+    OpCase c = cell_case("one", cell.get(), B, 1, {});
+    c.step = 0.1; // of the size of the one element, which may be near 0
+    check_op(c);
+  }
+}
+
+// More steps than a chunk holds, for tiles of one sample and of sixteen.
+TEST(CellGradients, SeveralChunksOfSteps) {
+  const CellPtr cell = sections_cell(4, 3);
+  check_op(cell_case("chunks", cell.get(), 1, 131, {true, true, true}));
+  check_op(cell_case("chunks", cell.get(), 35, 19, {true, true, true}));
+}
+
+TEST(CellGradients, WithoutInputGradients) {
+  const CellPtr cell = sections_cell(4, 3);
+  OpCase c = cell_case("no input gradients", cell.get(), 3, 4, {true, true, false});
+  for (OpInput &input : c.inputs) input.grad = false;
+  check_op(c);
+}
+
+// ---- values ----
+
+EbbCellConfig config_of(const EbbCell *cell, const Options &with = {}) {
+  EbbCellConfig config = {};
+  config.cell = cell, config.has_state = with.state, config.has_elapsed = with.elapsed,
+  config.has_lengths = with.lengths;
+  return config;
+}
+
+std::map<std::string, Floats> params_of(OpRun &run, const EbbCell *cell) {
+  std::map<std::string, Floats> param;
+  for (int p = 0; p < cell->n_params; p++)
+    if (!cell->param[p].constant) param[cell->param[p].name] = run.param(cell->param[p].name);
+  return param;
+}
+
+void expect_close(float value, float expected, const std::string &what) {
+  EXPECT_NEAR(value, expected, 2e-5F * (1 + std::fabs(expected))) << what;
+}
+
+// Against the program taken literally.
+void compare(const EbbCell *cell, int64_t B, int64_t T, const Options &with) {
+  SCOPED_TRACE(std::string(cell->name) + ", B " + std::to_string(B));
+  std::vector<Tensor> in = {random_tensor({B, T, cell->inputs}, 1)};
+  if (with.state) in.push_back(random_tensor({B, cell->states}, 2));
+  if (with.elapsed) in.push_back(random_tensor({B, T}, 3, 0, 2));
+  std::vector<int32_t> lengths;
+  for (int64_t b = 0; b < B; b++) lengths.push_back(int32_t((b * 5 + 3) % (T + 1)));
+  if (with.lengths) in.push_back(ebb_test::integer_tensor({B}, lengths));
+  OpRun run("cell", config_of(cell, with), in, outputs_of(cell), 2);
+  ASSERT_EQ(run.status, EBB_OK) << ebb_error();
+  ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+  const Floats y = run.output(0), states = run.output(1);
+  const size_t O = size_t(cell->output.width), S = size_t(cell->states), I = size_t(cell->inputs);
+  for (size_t b = 0; b < size_t(B); b++) {
+    CellReference reference(cell, params_of(run, cell));
+    if (with.state) std::copy_n(&in[1].floats[b * S], S, reference.state.begin());
+    for (size_t t = 0; t < size_t(T); t++) {
+      const size_t row = b * size_t(T) + t;
+      const bool ended = with.lengths && int32_t(t) >= lengths[b];
+      Floats expected(O);
+      if (!ended)
+        expected =
+            reference.step(&in[0].floats[row * I], with.elapsed ? in[with.state ? 2 : 1].floats[row] : 1);
+      for (size_t o = 0; o < O; o++) expect_close(y[row * O + o], expected[o], "y");
+      for (size_t s = 0; s < S; s++) expect_close(states[row * S + s], reference.state[s], "states");
+    }
+    if (cell->rate.width) expect_close(run.output(2)[b], reference.rate, "rates");
+  }
+}
+
+TEST(CellValues, AgreeWithTheProgramTakenLiterally) {
+  for (const EbbCellSpace output : {EBB_CELL_TEMP, EBB_CELL_SEQ, EBB_CELL_STATE})
+    for (const int64_t B : {1, 2, 3, 5, 16, 17, 33})
+      compare(sections_cell(9, 7, output).get(), B, 6, {B != 2, B != 3, B != 5});
+  compare(sections_cell(4, 19).get(), 40, 20, {true, true, true});
+  compare(sections_cell(4, 3).get(), 1, 140, {});
+}
+
+TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {
+  const CellPtr cell = sections_cell(4, 3);
+  const int64_t B = 5, T = 6;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  Tensor x = random_tensor({B, T, 4}, 1), elapsed = random_tensor({B, T}, 2, 0.1, 1);
+  const std::vector<int32_t> lengths = {6, 0, 2, 3, 1};
+  for (size_t b = 0; b < 5; b++)
+    for (size_t t = size_t(lengths[b]); t < 6; t++) {
+      elapsed.floats[b * 6 + t] = nan; // behind the end nothing is read
+      for (size_t i = 0; i < 4; i++) x.floats[(b * 6 + t) * 4 + i] = nan;
+    }
+  OpRun run("cell", config_of(cell.get(), {false, true, true}),
+            {x, elapsed, ebb_test::integer_tensor({B}, lengths)}, 3);
+  ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+  run.backward(Floats(size_t(B * T * cell->output.width), 1));
+  const Floats y = run.output(0), states = run.output(1), dx = run.input_grad(0);
+  const size_t S = size_t(cell->states), O = size_t(cell->output.width);
+  for (float v : states) EXPECT_TRUE(std::isfinite(v));
+  for (int p = 0; p < cell->n_params; p++)
+    if (!cell->param[p].constant)
+      for (float v : run.param_grad(cell->param[p].name))
+        EXPECT_TRUE(std::isfinite(v)) << cell->param[p].name;
+  for (size_t b = 0; b < 5; b++)
+    for (size_t t = size_t(lengths[b]); t < 6; t++) {
+      for (size_t o = 0; o < O; o++) EXPECT_EQ(y[(b * 6 + t) * O + o], 0);
+      for (size_t i = 0; i < 4; i++) EXPECT_EQ(dx[(b * 6 + t) * 4 + i], 0);
+      for (size_t s = 0; s < S; s++)
+        EXPECT_EQ(states[(b * 6 + t) * S + s], t ? states[(b * 6 + t - 1) * S + s] : 0);
+    }
+}
+
+TEST(CellValues, NoTimeIsFiniteAndNaNStaysNaN) {
+  EbbLtc ltc = ebb_ltc_defaults(3, 5);
+  EbbCell *made = nullptr;
+  ASSERT_EQ(ebb_cell_ltc(&ltc, &made), EBB_OK);
+  const CellPtr cell(made);
+  const int64_t B = 18, T = 3;
+  Tensor x = random_tensor({B, T, 3}, 1), elapsed = random_tensor({B, T}, 2, 0, 0);
+  OpRun still("cell", config_of(made, {false, true, false}), {x, elapsed}, outputs_of(made));
+  ASSERT_EQ(still.forward(), EBB_OK) << ebb_error();
+  for (float v : still.output(1)) EXPECT_EQ(v, 0); // at rest, without time
+  still.backward(Floats(size_t(B * T * made->output.width), 1));
+  for (float v : still.input_grad(1)) EXPECT_TRUE(std::isfinite(v));
+  const size_t row = 7;
+  x.floats[(row * 3 + 1) * 3 + 2] = std::numeric_limits<float>::quiet_NaN();
+  OpRun run("cell", config_of(made), {x}, outputs_of(made));
+  ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+  const Floats states = run.output(1);
+  for (size_t b = 0; b < size_t(B); b++)
+    for (size_t t = 0; t < 3; t++)
+      for (size_t s = 0; s < 5; s++)
+        EXPECT_EQ(std::isnan(states[(b * 3 + t) * 5 + s]), b == row && t >= 1) << b << ' ' << t;
+}
+
+TEST(CellValues, SameBitsWithAnyNumberOfThreads) {
+  const CellPtr cell = sections_cell(9, 7);
+  const std::vector<Tensor> in = {random_tensor({37, 11, 9}, 1), random_tensor({37, cell->states}, 2)};
+  Floats y, dx, dWh;
+  for (int threads : {1, 2, 3}) {
+    OpRun run("cell", config_of(cell.get(), {true, false, false}), in, 3, threads);
+    ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+    run.backward(Floats(size_t(37 * 11 * cell->output.width), 0.5F));
+    if (threads > 1) {
+      EXPECT_EQ(y, run.output(0));
+      EXPECT_EQ(dx, run.input_grad(0));
+      EXPECT_EQ(dWh, run.param_grad("Wh"));
+    }
+    y = run.output(0), dx = run.input_grad(0), dWh = run.param_grad("Wh");
+  }
+}
+
+TEST(CellValues, OrthogonalParametersStartOrthogonal) {
+  ebb_test::CellWriter w("orthogonal", 3);
+  const EbbCellRef wide = w.param("wide", {3, 7}, 0, 1), tall = w.param("tall", {7, 3}, 0, 1);
+  w.cell->param[0].orthogonal = w.cell->param[1].orthogonal = true;
+  const EbbCellRef z = w.linear(wide, 7, 3, true, ebb_cell_x(w.cell.get()));
+  const EbbCellRef h = ebb_cell_state(w.cell.get(), 3), y = w.linear(tall, 3, 7, true, z);
+  ebb_cell_begin(w.cell.get(), EBB_CELL_STEP, 1);
+  ebb_cell_move(w.cell.get(), h, y);
+  const CellPtr cell = w.finish(h);
+  OpRun run("cell", config_of(cell.get()), {random_tensor({1, 1, 3}, 1)}, 2);
+  ASSERT_EQ(run.status, EBB_OK) << ebb_error();
+  const Floats a = run.param("wide"), b = run.param("tall");
+  for (size_t i = 0; i < 3; i++)
+    for (size_t j = 0; j < 3; j++) {
+      double rows = 0, columns = 0;
+      for (size_t k = 0; k < 7; k++)
+        rows += double(a[i * 7 + k]) * a[j * 7 + k], columns += double(b[k * 3 + i]) * b[k * 3 + j];
+      EXPECT_NEAR(rows, i == j, 1e-6);
+      EXPECT_NEAR(columns, i == j, 1e-6);
+    }
+  EXPECT_NE(a[0], b[0]);
+}
+
+// ---- errors ----
+
+void expect_sentence(const std::string &says) {
+  EXPECT_NE(std::string(ebb_error()).find(says), std::string::npos)
+      << "'" << ebb_error() << "' lacks '" << says << "'";
+}
+
+void expect_setup(EbbStatus code, const char *says, const EbbCellConfig &config,
+                  const std::vector<Tensor> &in) {
+  OpRun run("cell", config, in, outputs_of(config.cell));
+  EXPECT_EQ(run.status, code);
+  expect_sentence(says), expect_sentence("node");
+}
+
+TEST(CellErrors, Shapes) {
+  const CellPtr cell = sections_cell(4, 3);
+  const Tensor x = random_tensor({2, 5, 4}, 1), wrong = random_tensor({2, 4}, 2);
+  const auto with = [&](const Options &o) { return config_of(cell.get(), o); };
+  expect_setup(EBB_SHAPE, "x has 3 features; cell 'sections' was made for 4", with({}),
+               {random_tensor({2, 5, 3}, 1)});
+  expect_setup(EBB_SHAPE, "state has shape (2, 4), expected (2, 9)", with({true, false, false}), {x, wrong});
+  expect_setup(EBB_SHAPE, "elapsed has shape (2, 4), expected (2, 5)", with({false, true, false}),
+               {x, wrong});
+  expect_setup(EBB_SHAPE, "lengths has shape (3), expected (2)", with({false, false, true}),
+               {x, ebb_test::integer_tensor({3}, {1, 1, 1})});
+  expect_setup(EBB_SHAPE, "1 inputs; x, elapsed are needed", with({false, true, false}), {x});
+  EbbCellConfig unstable = config_of(formula_cell(EBB_CELL_ADD, 4).get());
+  const CellPtr silent = formula_cell(EBB_CELL_ADD, 4);
+  unstable.cell = silent.get(), unstable.unstable_fails = true;
+  expect_setup(EBB_INVALID, "does not know its rate", unstable, {x});
+}
+
+void expect_forward(EbbStatus code, const char *says, const EbbCellConfig &config,
+                    const std::vector<Tensor> &in) {
+  OpRun run("cell", config, in, outputs_of(config.cell));
+  ASSERT_EQ(run.status, EBB_OK) << ebb_error();
+  EXPECT_EQ(run.forward(), code);
+  expect_sentence(says);
+}
+
+TEST(CellErrors, Values) {
+  const CellPtr cell = sections_cell(4, 3);
+  const Tensor x = random_tensor({2, 3, 4}, 1);
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const float bad : {-0.5F, inf, std::numeric_limits<float>::quiet_NaN()})
+    expect_forward(EBB_INVALID, "row 1, step 2", config_of(cell.get(), {false, true, false}),
+                   {x, {{2, 3}, {1, 1, 1, 1, 1, bad}}});
+  for (const int32_t bad : {-1, 4})
+    expect_forward(EBB_INVALID, "of row 1 is outside 0..3", config_of(cell.get(), {false, false, true}),
+                   {x, ebb_test::integer_tensor({2}, {3, bad})});
+}
+
+TEST(CellErrors, UnstableSolver) {
+  EbbLtcAaai ltc = ebb_ltc_aaai_defaults(32, 32);
+  ltc.solver = EBB_LTC_EULER, ltc.step = 0.5;
+  EbbCell *made = nullptr;
+  ASSERT_EQ(ebb_cell_ltc_aaai(&ltc, &made), EBB_OK);
+  const CellPtr cell(made);
+  EbbCellConfig config = config_of(made);
+  config.unstable_fails = true;
+  expect_forward(EBB_NUMERIC, "row 0 meets rate x step", config, {random_tensor({3, 2, 32}, 1)});
+}
+
+} // namespace
