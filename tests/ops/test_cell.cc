@@ -189,7 +189,7 @@ void compare(const EbbCell *cell, int64_t B, int64_t T, const Options &with) {
   std::vector<int32_t> lengths;
   for (int64_t b = 0; b < B; b++) lengths.push_back(int32_t((b * 5 + 3) % (T + 1)));
   if (with.lengths) in.push_back(ebb_test::integer_tensor({B}, lengths));
-  OpRun run("cell", config_of(cell, with), in, outputs_of(cell), 2);
+  OpRun run("cell", config_of(cell, with), in, outputs_of(cell), 2, B % 2 == 1);
   ASSERT_EQ(run.status, EBB_OK) << ebb_error();
   ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
   const Floats y = run.output(0), states = run.output(1);
