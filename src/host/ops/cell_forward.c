@@ -27,6 +27,11 @@ static EbbStatus check_elapsed(const EbbCellArgs *a) {
   return EBB_OK;
 }
 
+EbbStatus ebb_cell_check_values(const EbbCellArgs *a) {
+  EBB_TRY(check_lengths(a));
+  return check_elapsed(a);
+}
+
 static const float *output_of(const EbbCellTile *tile) {
   const EbbCellFrame *f = &tile->frame[EBB_CELL_ONE];
   const EbbCellRef output = tile->shared.cell->output;
@@ -54,30 +59,31 @@ static void store_step(const EbbCellTile *tile, const EbbCellArgs *a, int64_t t)
     (ebb_cell_lane_runs(tile, r, t) ? store_lane : keep_lane)(tile, a, r, t);
 }
 
-/* The largest rates, of the lanes that run. */
-static void keep_rates(EbbCellTile *tile, int64_t R, int64_t t, float *rates) {
-  for (int64_t r = 0; r < R; r++) {
-    if (ebb_cell_lane_runs(tile, r, t) && !(tile->rate[r] <= rates[r])) rates[r] = tile->rate[r];
+/* The largest rates, of the lanes that run; a NaN is the largest. */
+static void keep_rates(EbbCellTile *tile, const EbbCellArgs *a, int64_t t) {
+  for (int64_t r = 0; r < a->R; r++) {
+    float *met = a->rates + tile->first + r;
+    if (ebb_cell_lane_runs(tile, r, t) && !(tile->rate[r] <= *met)) *met = tile->rate[r];
     tile->rate[r] = 0;
   }
 }
 
-static void forward_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t index, float *rates) {
-  ebb_cell_pass_begin(tile, a, index);
-  ebb_cell_tile_start(tile);
-  float met[EBB_LANES] = {0};
+static void forward_step(EbbCellTile *tile, const EbbCellArgs *a, int64_t t) {
   const int64_t steps = tile->shared.plan->steps;
-  for (int64_t t = 0; t < tile->longest; t++) {
-    if (t % steps == 0) ebb_cell_pass_chunk(tile, a, t, ebb_min64(steps, tile->longest - t));
-    ebb_cell_pass_step(tile, a, t, t % steps);
-    ebb_cell_pass_states(tile, a, t);
-    ebb_cell_run_step(tile);
-    keep_rates(tile, a->R, t, met);
-    store_step(tile, a, t);
-  }
+  if (t % steps == 0) ebb_cell_pass_chunk(tile, a, t, ebb_min64(steps, tile->longest - t));
+  ebb_cell_pass_step(tile, a, t, t % steps);
+  ebb_cell_pass_states(tile, a, t);
+  ebb_cell_run_step(tile);
+  if (a->rates) keep_rates(tile, a, t);
+  store_step(tile, a, t);
+}
+
+void ebb_cell_forward_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t index) {
+  ebb_cell_pass_begin(tile, a, index);
+  for (int64_t r = 0; a->rates && r < a->R && ebb_cell_lane_exists(tile, a, r); r++)
+    a->rates[tile->first + r] = 0;
+  for (int64_t t = 0; t < tile->longest; t++) forward_step(tile, a, t);
   for (int64_t t = tile->longest; t < a->T; t++) store_step(tile, a, t);
-  for (int64_t r = 0; rates && r < a->R && ebb_cell_lane_exists(tile, a, r); r++)
-    rates[tile->first + r] = met[r];
 }
 
 static EbbStatus check_rates(const EbbCellArgs *a) {
@@ -93,8 +99,7 @@ static EbbStatus check_rates(const EbbCellArgs *a) {
 
 EbbStatus ebb_cell_forward(const void *args, const EbbRun *run) {
   const EbbCellArgs *a = args;
-  EBB_TRY(check_lengths(a));
-  EBB_TRY(check_elapsed(a));
+  EBB_TRY(ebb_cell_check_values(a));
   ebb_cell_fill_arena(a, EBB_THREADS(run));
   ebb_cell_pack(a->cell, a->plan, a->arena, a->pack);
   const EbbCellShared shared = {a->cell, a->plan, a->arena, a->pack, false};
@@ -102,8 +107,9 @@ EbbStatus ebb_cell_forward(const void *args, const EbbRun *run) {
   {
     EbbCellTile tile;
     ebb_cell_tile_place(&tile, &shared, a->work + (size_t)omp_get_thread_num() * a->work_bytes);
+    ebb_cell_tile_start(&tile);
 #pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < a->tiles; i++) forward_tile(&tile, a, i, a->rates);
+    for (int64_t i = 0; i < a->tiles; i++) ebb_cell_forward_tile(&tile, a, i);
   }
   return check_rates(a);
 }

@@ -28,6 +28,11 @@ void ebb_cell_pass_step(EbbCellTile *tile, const EbbCellArgs *a, int64_t t, int6
 /* The states before step t, from a->states or the initial ones, into tile->states. */
 void ebb_cell_pass_states(EbbCellTile *tile, const EbbCellArgs *a, int64_t t);
 
+/* Errors: INVALID names the row, and the step, of a length or an elapsed time that cannot be. */
+EbbStatus ebb_cell_check_values(const EbbCellArgs *a) EBB_MUST_CHECK;
+/* All steps of a tile that ebb_cell_tile_start has made ready. */
+void ebb_cell_forward_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t index);
+
 EbbStatus ebb_cell_forward(const void *args, const EbbRun *run);
 EbbStatus ebb_cell_backward(const void *args, const EbbRun *run);
 
