@@ -46,7 +46,7 @@ static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i,
   const EbbCellConfig config = {.cell = cell,
                                 .has_elapsed = elapsed != EBB_NO_VALUE,
                                 .has_lengths = lengths != EBB_NO_VALUE,
-                                .unstable_fails = cells->unstable_fails};
+                                .unstable_fails = cells->unstable_fails && cell->rate_limit > 0};
   EbbValue inputs[3] = {*x}, outputs[3];
   int n = 1;
   if (config.has_elapsed) inputs[n++] = elapsed;
