@@ -58,7 +58,7 @@ typedef enum EbbCellSpace {
 typedef struct EbbCellRef {
   EbbCellSpace space;
   int32_t at, width; /* width 0: any (ELAPSED, CONSTANT) */
-  float value;       /* CONSTANT */
+  double value;      /* CONSTANT */
 } EbbCellRef;
 
 /* Element (o, i) is float at + o out_stride + i in_stride of the parameters. */
@@ -70,10 +70,10 @@ typedef struct EbbCellInstruction {
   EbbCellCode code;
   int32_t operands; /* how many of from[] are in use */
   EbbCellRef to, from[EBB_CELL_OPERANDS];
-  EbbCellMatrix matrix;       /* LINEAR */
-  int32_t table;              /* SYNAPSES */
-  int32_t group;              /* REPEAT, GROUP_* */
-  float c[EBB_CELL_OPERANDS]; /* COMBINE */
+  EbbCellMatrix matrix;        /* LINEAR */
+  int32_t table;               /* SYNAPSES */
+  int32_t group;               /* REPEAT, GROUP_* */
+  double c[EBB_CELL_OPERANDS]; /* COMBINE */
 } EbbCellInstruction;
 
 typedef enum EbbCellSection {
@@ -144,7 +144,7 @@ void ebb_cell_destroy(EbbCell *cell);
 
 EbbCellRef ebb_cell_x(const EbbCell *cell);
 EbbCellRef ebb_cell_elapsed(EbbCell *cell);
-EbbCellRef ebb_cell_constant(float value);
+EbbCellRef ebb_cell_constant(double value);
 EbbCellRef ebb_cell_absent(void);
 EbbCellRef ebb_cell_state(EbbCell *cell, int64_t width);
 /* `width` elements of a vector from element `from` on. */
@@ -171,7 +171,7 @@ EbbCellRef ebb_cell_apply(EbbCell *cell, EbbCellCode code, int64_t width, int n,
 EbbCellRef ebb_cell_linear(EbbCell *cell, EbbCellMatrix matrix, EbbCellRef from, EbbCellRef add);
 /* (2 targets): numerators, then denominators. */
 EbbCellRef ebb_cell_synapse_sums(EbbCell *cell, int table, EbbCellRef from, EbbCellRef add);
-EbbCellRef ebb_cell_combine(EbbCell *cell, EbbCellRef start, EbbCellRef scale, int n, const float *c,
+EbbCellRef ebb_cell_combine(EbbCell *cell, EbbCellRef start, EbbCellRef scale, int n, const double *c,
                             const EbbCellRef *from);
 EbbCellRef ebb_cell_grouped(EbbCell *cell, EbbCellCode code, int64_t group, EbbCellRef from);
 /* At the end of the section (of each repetition): state = from. */

@@ -87,8 +87,8 @@ static void write_ode(EbbCell *cell, const EbbNeuralOde *ode, const EbbTableau *
   EbbCellRef next =
       ebb_write_runge_kutta(cell, tableau, h, ebb_cell_elapsed(cell), ode->step, ode_slope, &joint);
   if (ode->clip > 0)
-    next = ebb_write3(cell, EBB_CELL_CLAMP, next, ebb_cell_constant(-(float)ode->clip),
-                      ebb_cell_constant((float)ode->clip));
+    next =
+        ebb_write3(cell, EBB_CELL_CLAMP, next, ebb_cell_constant(-ode->clip), ebb_cell_constant(ode->clip));
   ebb_cell_move(cell, h, next);
 }
 

@@ -89,8 +89,8 @@ static void write_fused(EbbCell *cell, const Neurons *n, EbbCellRef v, double dt
                              n->gleak,
                              n->vleak,
                              ebb_cell_elapsed(cell),
-                             ebb_cell_constant((float)dt),
-                             ebb_cell_constant((float)epsilon)};
+                             ebb_cell_constant(dt),
+                             ebb_cell_constant(epsilon)};
   ebb_cell_move(cell, v, ebb_cell_apply(cell, EBB_CELL_LTC_FUSED, n->H, 9, from));
   if (rate) cell->rate = rate_of(cell, n, sums);
 }

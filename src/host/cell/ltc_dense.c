@@ -21,7 +21,7 @@ static void write_vector(EbbCell *cell, const EbbLtcVector *ltc, EbbCellRef h) {
   const EbbCellRef sum = ebb_cell_linear(cell, ebb_cell_matrix(cell, Wr, H, H, true, 0, H), h, z);
   const EbbCellRef f = ebb_write1(cell, ltc->tanh ? EBB_CELL_TANH : EBB_CELL_SIGMOID, sum);
   const EbbCellRef from[] = {
-      h, f, A, tau, ebb_cell_elapsed(cell), ebb_cell_constant((float)(1 / (double)ltc->unfolds))};
+      h, f, A, tau, ebb_cell_elapsed(cell), ebb_cell_constant(1 / (double)ltc->unfolds)};
   ebb_cell_move(cell, h, ebb_cell_apply(cell, EBB_CELL_VECTOR_FUSED, H, 6, from));
   const EbbCellRef rate_from[] = {tau, f};
   if (ltc->with_rate) cell->rate = ebb_cell_apply(cell, EBB_CELL_VECTOR_RATE, H, 2, rate_from);
@@ -45,9 +45,9 @@ typedef struct Textgen {
   EbbCellRef c, input, adp_bias;
 } Textgen;
 
-static const float tau_low = 1e-6f, tau_high = 1e6f, slope_bound = 1e6f;
+static const double tau_low = 1e-6, tau_high = 1e6, slope_bound = 1e6;
 
-static EbbCellRef clamp(EbbCell *cell, EbbCellRef x, float low, float high) {
+static EbbCellRef clamp(EbbCell *cell, EbbCellRef x, double low, double high) {
   return ebb_write3(cell, EBB_CELL_CLAMP, x, ebb_cell_constant(low), ebb_cell_constant(high));
 }
 
@@ -91,7 +91,7 @@ static EbbCellRef explicit_step(EbbCell *cell, const Textgen *t, EbbCellRef h) {
 static EbbCellRef semi_implicit_step(EbbCell *cell, const Textgen *t, EbbCellRef h) {
   const EbbCellRef target = target_of(cell, t, h), gate = gate_of(cell, t, h, target);
   const EbbCellRef tau = ebb_write1(cell, EBB_CELL_SOFTPLUS, ebb_write2(cell, EBB_CELL_ADD, gate, t->c));
-  const EbbCellRef from[] = {h, target, tau, ebb_cell_elapsed(cell), ebb_cell_constant((float)t->ltc->step)};
+  const EbbCellRef from[] = {h, target, tau, ebb_cell_elapsed(cell), ebb_cell_constant(t->ltc->step)};
   return ebb_cell_apply(cell, EBB_CELL_RELAX, h.width, 5, from);
 }
 

@@ -64,7 +64,9 @@ EbbCellRef ebb_cell_elapsed(EbbCell *cell) {
   return (EbbCellRef){.space = EBB_CELL_ELAPSED};
 }
 
-EbbCellRef ebb_cell_constant(float value) { return (EbbCellRef){.space = EBB_CELL_CONSTANT, .value = value}; }
+EbbCellRef ebb_cell_constant(double value) {
+  return (EbbCellRef){.space = EBB_CELL_CONSTANT, .value = value};
+}
 
 EbbCellRef ebb_cell_absent(void) { return nothing; }
 
@@ -323,7 +325,7 @@ EbbCellRef ebb_cell_synapse_sums(EbbCell *cell, int table, EbbCellRef from, EbbC
   return instruction->to;
 }
 
-EbbCellRef ebb_cell_combine(EbbCell *cell, EbbCellRef start, EbbCellRef scale, int n, const float *c,
+EbbCellRef ebb_cell_combine(EbbCell *cell, EbbCellRef start, EbbCellRef scale, int n, const double *c,
                             const EbbCellRef *from) {
   EbbCellRef operands[EBB_CELL_OPERANDS] = {start, scale};
   if (cell->status == EBB_OK && (n < 1 || n > EBB_CELL_OPERANDS - 2))

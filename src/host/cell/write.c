@@ -39,18 +39,17 @@ EbbCellRef ebb_write3(EbbCell *cell, EbbCellCode code, EbbCellRef a, EbbCellRef 
 }
 
 EbbCellRef ebb_write_step(EbbCell *cell, EbbCellRef start, EbbCellRef scale, double c, EbbCellRef from) {
-  const float factor = (float)c;
-  return ebb_cell_combine(cell, start, scale, 1, &factor, &from);
+  return ebb_cell_combine(cell, start, scale, 1, &c, &from);
 }
 
 /* start + scale dt sum_j weight[j] k_j, without the terms that are 0; `start` where all are. */
 static EbbCellRef combine(EbbCell *cell, EbbCellRef start, EbbCellRef scale, double dt, int stages,
                           const double *weight, const EbbCellRef *k) {
-  float c[EBB_STAGES];
+  double c[EBB_STAGES];
   EbbCellRef from[EBB_STAGES];
   int n = 0;
   for (int j = 0; j < stages; j++)
-    if (weight[j] != 0) c[n] = (float)(dt * weight[j]), from[n++] = k[j];
+    if (weight[j] != 0) c[n] = dt * weight[j], from[n++] = k[j];
   return n ? ebb_cell_combine(cell, start, scale, n, c, from) : start;
 }
 

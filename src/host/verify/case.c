@@ -9,7 +9,7 @@
 
 enum { NAME_BYTES = 256 };
 
-static EbbStatus tolerance_of(const Case *c, const char *class_name, double *tolerance) {
+EbbStatus case_tolerance(const Case *c, const char *class_name, double *tolerance) {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->tolerance, class_name);
   if (!cJSON_IsNumber(item))
     return ebb_fail(EBB_FORMAT, "%s: metadata 'tolerance' has no number '%s'", c->path, class_name);
@@ -85,7 +85,7 @@ EbbStatus case_compare(Case *c, const char *name, const char *class_name, const 
   const EbbStoredTensor *tensor;
   double tolerance = 0;
   EBB_TRY(case_require(c, name, &tensor));
-  EBB_TRY(tolerance_of(c, class_name, &tolerance));
+  EBB_TRY(case_tolerance(c, class_name, &tolerance));
   double *expected = malloc((size_t)size * sizeof *expected);
   if (!expected) return ebb_fail(EBB_MEMORY, "no memory to compare '%s'", name);
   EbbStatus status = ebb_stored_doubles(tensor, expected, size);
@@ -99,6 +99,42 @@ EbbStatus case_compare(Case *c, const char *name, const char *class_name, const 
   }
   free(expected);
   return status == EBB_OK ? EBB_OK : ebb_fail_within(status, "%s", c->path);
+}
+
+static EbbStatus compare_steps(Case *c, const EbbStoredTensor *tensor, const char *label, double tolerance,
+                               const double *values, int64_t T, int64_t width, int64_t steps) {
+  const int64_t size = ebb_shape_size(&tensor->shape), kept = size / T * steps;
+  double *expected = malloc((size_t)size * sizeof *expected);
+  float *got = malloc((size_t)kept * sizeof *got + 1);
+  EbbStatus status = expected && got ? ebb_stored_doubles(tensor, expected, size)
+                                     : ebb_fail(EBB_MEMORY, "no memory to compare '%s'", label);
+  for (int64_t i = 0; i < kept && status == EBB_OK; i++) {
+    const int64_t at = i / (steps * width) * T * width + i % (steps * width);
+    expected[i] = expected[at], got[i] = (float)values[at];
+  }
+  if (status == EBB_OK) {
+    EbbVerifyRow row = {.tensor = label, .shape = tensor->shape, .tolerance = tolerance};
+    row.shape.dim[1] = steps;
+    row.error = relative_error(got, expected, kept);
+    row.passed = row.error <= tolerance;
+    add_row(c, &row);
+  }
+  free(expected);
+  free(got);
+  return status;
+}
+
+EbbStatus case_compare_steps(Case *c, const char *name, const char *class_name, const double *values,
+                             int64_t B, int64_t T, int64_t width, int64_t steps) {
+  const EbbStoredTensor *tensor;
+  double tolerance = 0;
+  char label[NAME_BYTES];
+  EBB_TRY(case_require(c, name, &tensor));
+  EBB_TRY(case_require_shape(c, tensor, ebb_shape(B, T, width)));
+  EBB_TRY(case_tolerance(c, class_name, &tolerance));
+  snprintf(label, sizeof label, steps < T ? "%s, first %lld steps" : "%s", name + strlen("expect."),
+           (long long)steps);
+  return compare_steps(c, tensor, label, tolerance, values, T, width, steps);
 }
 
 /* What the model calls the parameter that the case calls `name`, and the other way round. */

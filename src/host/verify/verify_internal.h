@@ -36,6 +36,11 @@ EbbStatus case_require_rank(const Case *c, const EbbStoredTensor *tensor, int ra
 /* Compares `size` floats with the tensor `name`, under the tolerance of its class ("output", "grad",
    "param"). */
 EbbStatus case_compare(Case *c, const char *name, const char *class_name, const float *values, int64_t size);
+/* The same for the first `steps` of T steps of rows (B, T, width). */
+EbbStatus case_compare_steps(Case *c, const char *name, const char *class_name, const double *values,
+                             int64_t B, int64_t T, int64_t width, int64_t steps);
+/* The tolerance of a class. */
+EbbStatus case_tolerance(const Case *c, const char *class_name, double *tolerance);
 /* Adds a row for a fact that is true or not. */
 void case_fact(Case *c, const char *name, bool holds);
 void case_remark(const Case *c, const char *format, ...) EBB_PRINTF(2, 3);
