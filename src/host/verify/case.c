@@ -293,19 +293,6 @@ EbbStatus case_compare_value(Case *c, const char *name, const char *class_name, 
   return status;
 }
 
-EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y) {
-  const EbbStoredTensor *w;
-  EBB_TRY(case_require(c, "cotangent.y", &w));
-  EBB_TRY(case_require_shape(c, w, ebb_graph_shape(graph, y)));
-  int64_t size = ebb_shape_size(&w->shape);
-  float *values = malloc((size_t)size * sizeof *values);
-  if (!values) return ebb_fail(EBB_MEMORY, "no memory for the cotangent");
-  EbbStatus status = ebb_stored_floats(w, values, size);
-  if (status == EBB_OK) status = ebb_graph_write_grad(graph, y, values);
-  free(values);
-  return status;
-}
-
 EbbStatus case_update(Case *c, EbbGraph *graph, EbbValue loss, EbbOptimizer *optimizer, const EbbAdamW *adamw,
                       int64_t step, float *at_start) {
   const EbbRun at = {.device = c->device, .training = true, .step = (uint64_t)step};

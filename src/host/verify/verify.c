@@ -4,22 +4,14 @@
 
 #include "host/verify/verify_internal.h"
 
+/* The first row that fits counts. */
 static const struct {
-  const char *kind, *layer;
+  const char *kind, *layer; /* NULL: any */
   EbbStatus (*run)(Case *c);
 } runners[] = {
-    {"layer", "s4", verify_s4_layer},
-    {"step", "s4", verify_s4_step},
-    {"training", NULL, verify_training},
-    {"table", "wiring", verify_wiring},
-    {"table", "reservoir", verify_reservoir},
-    {"table", "odesolver", verify_odesolver},
-    {"layer", "lnn", verify_lnn},
-    {"layer", "lnn_model", verify_lnn_model},
-    {"layer", "lnn_model_ffn", verify_lnn_model},
-    {"layer", "leaky_attention", verify_leaky_attention},
-#define EBB_VERIFIED_CELL(layer, make) {"layer", #layer, verify_cell_layer},
-    {"layer", "ltc_textgen", verify_textgen},
+#define EBB_VERIFIED(kind, layer, run) {kind, layer, run},
+#include "host/verify/verified.def"
+#undef EBB_VERIFIED
 #define EBB_VERIFIED_CELL(layer, make)                                                                       \
   {"layer", #layer, verify_cell_layer}, {"training", #layer, verify_cell_training},
 #include "host/verify/cells.def"

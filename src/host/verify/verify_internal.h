@@ -81,9 +81,6 @@ void case_layer_defaults(cJSON *layer);
    0, so that C is transformed. */
 EbbStatus case_set_kernel_length(Case *c);
 
-/* dL/dy of the value that cotangent.y is for. */
-EbbStatus case_feed_cotangent(Case *c, EbbGraph *graph, EbbValue y);
-
 /* Values of the case's config; `otherwise` where it has none. */
 double case_number(const Case *c, const char *key, double otherwise);
 bool case_flag(const Case *c, const char *key, bool otherwise);
