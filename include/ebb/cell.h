@@ -128,7 +128,8 @@ typedef struct EbbCell {
   EbbCellSynapses table[EBB_CELL_TABLES];
   EbbCellRef output; /* STATE, TEMP of STEP or TAIL, or SEQ */
   /* 1 / (effective time constant) of each neuron, TEMP of STEP or BODY; ABSENT: not known. An explicit solver
-     with sub-steps of `rate_step` (0: of elapsed / repeat) is stable while rate * step <= rate_limit. */
+     with sub-steps of elapsed * rate_step (0: of elapsed / repeat) is stable while rate * step <= rate_limit.
+   */
   EbbCellRef rate;
   float rate_limit, rate_step;
   EbbCellSection section; /* being written */

@@ -67,6 +67,7 @@ typedef struct EbbCells {
   EbbCell **cell;
   bool elapsed;        /* the model has an input of elapsed times */
   bool unstable_fails; /* an explicit solver beyond its limit is an error */
+  int64_t truncate;    /* steps that gradients go back through, see ops/cell.h; 0: all */
 } EbbCells;
 
 /* Encoder, n_layers blocks, final norm (prenorm only), pooling, decoder, loss. Source: the published

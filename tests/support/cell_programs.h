@@ -123,14 +123,14 @@ inline CellPtr sections_cell(int64_t I, int64_t H, EbbCellSpace output = EBB_CEL
       w.apply(EBB_CELL_SUBTRACT, {w.slice(sums, 0, H), w.apply(EBB_CELL_MULTIPLY, {w.slice(sums, H, H), h})});
   const EbbCellRef leak =
       w.apply(EBB_CELL_LEAK, {mixed, h, w.apply(EBB_CELL_ADD, {tau, ebb_cell_constant(1)})});
-  const float weights[] = {0.05F, 0.3F, 0.2F};
+  const double weights[] = {0.05, 0.3, 0.2};
   const EbbCellRef terms[] = {slope, leak, w.slice(c, 1, H)};
   ebb_cell_move(cell, h, ebb_cell_combine(cell, h, elapsed, 3, weights, terms));
   cell->rate = w.apply(EBB_CELL_VECTOR_RATE, {tau, w.slice(sums, H, H)}), cell->rate_limit = 2;
 
   ebb_cell_begin(cell, EBB_CELL_TAIL, 1);
   const EbbCellRef spread = ebb_cell_grouped(cell, EBB_CELL_REPEAT, 2, h);
-  const float one[] = {0.5F};
+  const double one[] = {0.5};
   const EbbCellRef out = w.apply(
       EBB_CELL_TANH, {ebb_cell_combine(cell, ebb_cell_absent(), ebb_cell_constant(2), 1, one, &spread)});
   ebb_cell_move(cell, c, w.apply(EBB_CELL_AFFINE, {c, quarter, out}));

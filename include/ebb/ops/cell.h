@@ -10,6 +10,7 @@
 
 #include "ebb/cell.h"
 #include "ebb/op.h"
+#include "ebb/scalar.h"
 
 /* Lifetime: the cell must outlive the graph. Forward fails with INVALID where an elapsed time is negative or
    not finite or a length is outside 0..T, naming row and step; with NUMERIC where unstable_fails is set and a
@@ -18,6 +19,9 @@ typedef struct EbbCellConfig {
   const EbbCell *cell;
   bool has_state, has_elapsed, has_lengths; /* which of the inputs follow x, in this order */
   bool unstable_fails;
+  int64_t truncate; /* backward stops at every so many steps, where the state comes in as if it were given; 0:
+                       it goes back to the start. Source: Williams and Peng 1990, "An efficient gradient-based
+                       algorithm for on-line training of recurrent network trajectories" */
 } EbbCellConfig;
 
 /* Values of the CPU's layout: R samples stand side by side, and a tile of R samples is worked on as one. */
@@ -38,7 +42,7 @@ typedef struct EbbCellArgs {
   float *rates;                          /* (B) or NULL */
   const float *value[EBB_CELL_PARAMS];   /* parameters as declared; NULL: constant */
   float *grad[EBB_CELL_PARAMS];          /* added to; NULL: not wanted */
-  int64_t B, T, I, S, O;
+  int64_t B, T, I, S, O, truncate;
   bool unstable_fails;
   float *arena; /* (cell->arena) parameters after map and mask; forward to backward */
   /* CPU */
@@ -52,5 +56,10 @@ typedef struct EbbCellArgs {
   /* CUDA */
   void *device; /* the engine's own tables and memory: see kernels/cell.cuh */
 } EbbCellArgs;
+
+/* Whether backward stops before step t, see EbbCellConfig.truncate. */
+EBB_INLINE bool ebb_cell_is_cut(const EbbCellArgs *a, int64_t t) {
+  return a->truncate > 0 && t > 0 && t % a->truncate == 0;
+}
 
 #endif

@@ -11,6 +11,7 @@ static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells)
   cells->cell = calloc((size_t)layers, sizeof *cells->cell);
   if (!cells->cell) return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
   cells->unstable_fails = ebb_config_choice(config, "model.layer.unstable") == 0;
+  cells->truncate = ebb_config_integer(config, "trainer.truncated_bptt_steps");
   for (int64_t i = 0, inputs = d_input; i < layers; i++) {
     EBB_TRY(ebb_cell_from_config(config, inputs, &cells->cell[i]));
     cells->n = i + 1;
@@ -46,7 +47,8 @@ static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i,
   const EbbCellConfig config = {.cell = cell,
                                 .has_elapsed = elapsed != EBB_NO_VALUE,
                                 .has_lengths = lengths != EBB_NO_VALUE,
-                                .unstable_fails = cells->unstable_fails && cell->rate_limit > 0};
+                                .unstable_fails = cells->unstable_fails && cell->rate_limit > 0,
+                                .truncate = cells->truncate};
   EbbValue inputs[3] = {*x}, outputs[3];
   int n = 1;
   if (config.has_elapsed) inputs[n++] = elapsed;

@@ -17,6 +17,9 @@ static EbbStatus check_inputs(const EbbSetup *setup, const EbbCellConfig *c) {
     return ebb_fail(EBB_SHAPE, "%s: %d inputs; x%s%s%s are needed", ebb_setup_where(setup), given,
                     c->has_state ? ", state" : "", c->has_elapsed ? ", elapsed" : "",
                     c->has_lengths ? ", lengths" : "");
+  if (c->truncate < 0)
+    return ebb_fail(EBB_INVALID, "%s: gradients through %lld steps; 0 stands for all", ebb_setup_where(setup),
+                    (long long)c->truncate);
   if (c->unstable_fails && c->cell->rate.space == EBB_CELL_ABSENT)
     return ebb_fail(EBB_INVALID,
                     "%s: cell '%s' does not know its rate, so that it cannot fail where it is unstable",
@@ -107,7 +110,7 @@ static EbbStatus setup_memory(EbbSetup *setup, EbbCellArgs *a, const EbbCellPlan
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *args) {
   const EbbCellConfig *c = config;
   EbbCellArgs *a = args;
-  a->cell = c->cell, a->unstable_fails = c->unstable_fails;
+  a->cell = c->cell, a->unstable_fails = c->unstable_fails, a->truncate = c->truncate;
   EBB_TRY(setup_inputs(setup, c, a));
   EBB_TRY(setup_outputs(setup, a));
   EBB_TRY(setup_params(setup, a));

@@ -98,6 +98,11 @@ static void leave_states(const EbbCellTile *tile, const EbbCellArgs *a) {
 
 /* ---- time ---- */
 
+/* Where backward is cut, the state before step t counts as given. */
+static void forget_state(EbbCellTile *tile, const EbbCellArgs *a, int64_t t) {
+  if (ebb_cell_is_cut(a, t)) memset(tile->state_grad, 0, sizeof(float) * (size_t)(a->S * a->R));
+}
+
 static void back_through_step(EbbCellTile *tile, const EbbCellArgs *a, int64_t t, int64_t in_chunk,
                               float *elapsed) {
   ebb_cell_pass_step(tile, a, t, in_chunk);
@@ -108,6 +113,7 @@ static void back_through_step(EbbCellTile *tile, const EbbCellArgs *a, int64_t t
   enter_output_gradients(tile, a, t);
   ebb_cell_back_step(tile);
   release_lanes(tile, a, t);
+  forget_state(tile, a, t);
   give_columns(tile, EBB_CELL_SEQ, tile->shared.cell->seqs, in_chunk);
   if (tile->shared.plan->x_in_steps) give_columns(tile, EBB_CELL_X, tile->shared.cell->inputs, in_chunk);
   take_elapsed(tile, EBB_CELL_ONE, elapsed + in_chunk * a->R);
@@ -135,7 +141,10 @@ static void back_through_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t i
   const int64_t steps = tile->shared.plan->steps;
   ebb_cell_pass_begin(tile, a, index);
   ebb_cell_tile_start(tile);
-  for (int64_t t = a->T - 1; t >= tile->longest; t--) enter_state_gradients(tile, a, t);
+  for (int64_t t = a->T - 1; t >= tile->longest; t--) {
+    enter_state_gradients(tile, a, t);
+    forget_state(tile, a, t);
+  }
   for (int64_t chunk = (tile->longest + steps - 1) / steps - 1; chunk >= 0; chunk--)
     back_through_chunk(tile, a, chunk * steps, ebb_min64(steps, tile->longest - chunk * steps));
   ebb_cell_tile_flush(tile);

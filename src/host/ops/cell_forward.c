@@ -59,11 +59,11 @@ static void store_step(const EbbCellTile *tile, const EbbCellArgs *a, int64_t t)
     (ebb_cell_lane_runs(tile, r, t) ? store_lane : keep_lane)(tile, a, r, t);
 }
 
-/* The largest rates, of the lanes that run; a NaN is the largest. */
+/* The largest rates, of the lanes that run. */
 static void keep_rates(EbbCellTile *tile, const EbbCellArgs *a, int64_t t) {
   for (int64_t r = 0; r < a->R; r++) {
     float *met = a->rates + tile->first + r;
-    if (ebb_cell_lane_runs(tile, r, t) && !(tile->rate[r] <= *met)) *met = tile->rate[r];
+    if (ebb_cell_lane_runs(tile, r, t) && tile->rate[r] > *met) *met = tile->rate[r];
     tile->rate[r] = 0;
   }
 }

@@ -176,17 +176,17 @@ static void move_states(EbbCellTile *tile, EbbCellSection section, int64_t done)
            sizeof(float) * (size_t)(part->move[m].state.width * f->columns));
 }
 
-/* A NaN is the largest. */
+/* The largest; a NaN, which is no rate, comes out of the states as well. */
 static void note_rates(EbbCellTile *tile, EbbCellSection section) {
   const EbbCell *cell = tile->shared.cell;
   if (tile->shared.plan->rate_section != section) return;
   const int64_t R = tile->shared.plan->R;
   const float *rate = ebb_cell_value(&tile->frame[EBB_CELL_ONE], cell->rate);
   for (int64_t r = 0; r < R; r++) {
-    const float step = cell->rate_step > 0 ? cell->rate_step : tile->elapsed[r] / (float)cell->repeat;
+    const float step = tile->elapsed[r] * (cell->rate_step > 0 ? cell->rate_step : 1 / (float)cell->repeat);
     for (int64_t u = 0; u < cell->rate.width; u++) {
       const float product = rate[u * R + r] * step;
-      if (!(product <= tile->rate[r])) tile->rate[r] = product;
+      if (product > tile->rate[r]) tile->rate[r] = product;
     }
   }
 }

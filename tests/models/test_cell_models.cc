@@ -1,0 +1,252 @@
+// Sequence models of recurrent cells: from the configuration to a graph, and the same step by step.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ebb/rng.h"
+#include "ebb/stream.h"
+#include "support/op_check.h"
+
+namespace {
+
+constexpr int64_t kRows = 3, kLength = 11, kInputs = 5;
+
+struct Config {
+  Config(std::vector<std::string> keys) {
+    EXPECT_EQ(ebb_config_create(&config), EBB_OK);
+    for (const std::string &key : keys)
+      EXPECT_EQ(ebb_config_override(config, key.c_str()), EBB_OK) << ebb_error();
+  }
+  ~Config() { ebb_config_destroy(config); }
+  Config(const Config &) = delete;
+  Config &operator=(const Config &) = delete;
+  EbbConfig *config = nullptr;
+};
+
+// A data set of numbers, or of tokens, that is nothing but its sizes.
+EbbDataset sizes(bool tokens, bool per_step, int64_t outputs) {
+  EbbDataset dataset = {};
+  dataset.vocabulary = tokens ? 9 : 0;
+  dataset.d_input = tokens ? 0 : kInputs;
+  dataset.n_towers = 1;
+  dataset.longest = kLength;
+  dataset.per_step = per_step;
+  dataset.d_output = outputs;
+  return dataset;
+}
+
+// A model recorded for batches, and whatever streams of it a test makes.
+class Model {
+public:
+  Model(const std::vector<std::string> &keys, const EbbDataset &dataset, const std::string &on = "cpu")
+      : config_(keys) {
+    status = ebb_sequence_from_config(config_.config, &dataset, &sequence);
+    if (status != EBB_OK) return;
+    EXPECT_EQ(ebb_device_open(on.c_str(), 2, &device), EBB_OK) << ebb_error();
+    EXPECT_EQ(ebb_params_create(device, &params), EBB_OK);
+    EXPECT_EQ(ebb_graph_create(params, nullptr, false, &graph), EBB_OK);
+    EXPECT_EQ(ebb_sequence_record(graph, &sequence, kRows, kLength, &values), EBB_OK) << ebb_error();
+    EXPECT_EQ(ebb_params_place(params, 3), EBB_OK);
+    EXPECT_EQ(ebb_graph_init_params(graph), EBB_OK) << ebb_error();
+  }
+  ~Model() {
+    ebb_graph_destroy(graph);
+    ebb_params_destroy(params);
+    ebb_device_close(device);
+    ebb_sequence_release(&sequence);
+  }
+  Model(const Model &) = delete;
+  Model &operator=(const Model &) = delete;
+
+  // Logits of the whole batch.
+  std::vector<float> batch(const std::vector<float> &x, const std::vector<int32_t> &tokens) {
+    const std::vector<float> ones(size_t(kRows * kLength), 1.0F);
+    const EbbShape shape = ebb_graph_shape(graph, values.logits),
+                   labels = ebb_graph_shape(graph, values.labels);
+    const std::vector<float> targets(size_t(ebb_shape_size(&labels)), 0.5F);
+    const EbbRun run = {device, false, 0, 0};
+    EXPECT_EQ(ebb_graph_write(graph, values.input,
+                              tokens.empty() ? static_cast<const void *>(x.data()) : tokens.data()),
+              EBB_OK);
+    EXPECT_EQ(ebb_graph_write(graph, values.labels, targets.data()), EBB_OK);
+    EXPECT_EQ(ebb_graph_write(graph, values.weights, ones.data()), EBB_OK);
+    EXPECT_EQ(ebb_graph_forward(graph, &run), EBB_OK) << ebb_error();
+    std::vector<float> logits(size_t(ebb_shape_size(&shape)));
+    EXPECT_EQ(ebb_graph_read(graph, values.logits, logits.data()), EBB_OK);
+    return logits;
+  }
+
+  EbbStatus status;
+  EbbSequence sequence = {};
+  EbbSequenceValues values = {};
+  EbbParams *params = nullptr;
+  EbbDevice *device = nullptr;
+  EbbGraph *graph = nullptr;
+
+private:
+  Config config_;
+};
+
+std::vector<float> inputs() {
+  std::vector<float> x(size_t(kRows * kLength * kInputs));
+  for (size_t i = 0; i < x.size(); i++) x[i] = 2 * ebb_unit_float(ebb_random(8, 0, 0, i)) - 1;
+  return x;
+}
+std::vector<int32_t> some_tokens() {
+  std::vector<int32_t> tokens(size_t(kRows * kLength));
+  for (size_t i = 0; i < tokens.size(); i++) tokens[i] = int32_t(ebb_below(ebb_random(9, 0, 0, i), 9));
+  return tokens;
+}
+
+// What a row of a batch reads at step t, for all rows.
+template <class T> std::vector<T> frame(const std::vector<T> &all, int64_t width, int64_t t) {
+  std::vector<T> out;
+  for (int64_t b = 0; b < kRows; b++)
+    for (int64_t i = 0; i < width; i++) out.push_back(all[size_t((b * kLength + t) * width + i)]);
+  return out;
+}
+
+// The stream gives at every step what the batch gives there (per step) or at the end.
+void expect_stream_equals_batch(Model &model, bool tokens) {
+  ASSERT_EQ(model.status, EBB_OK) << ebb_error();
+  const auto x = inputs();
+  const auto ids = tokens ? some_tokens() : std::vector<int32_t>();
+  const std::vector<float> expected = model.batch(x, ids);
+  const int64_t outputs = model.sequence.d_output;
+  EbbStream *stream = nullptr;
+  ASSERT_EQ(ebb_stream_create(model.params, &model.sequence, kRows, &stream), EBB_OK) << ebb_error();
+  std::vector<float> logits(size_t(kRows * outputs)), again(logits.size());
+  std::vector<char> state(ebb_stream_size(stream));
+  const auto step = [&](int64_t t, std::vector<float> &out) {
+    const auto values = frame(x, kInputs, t);
+    const auto numbers = tokens ? frame(ids, 1, t) : std::vector<int32_t>();
+    ASSERT_EQ(ebb_stream_step(stream, tokens ? static_cast<const void *>(numbers.data()) : values.data(),
+                              out.data()),
+              EBB_OK)
+        << ebb_error();
+  };
+  for (int64_t t = 0; t < kLength; t++) {
+    if (t == 4) ebb_stream_save(stream, state.data());
+    step(t, logits);
+    const bool per_step = model.sequence.per_step;
+    if (!per_step && t + 1 < kLength) continue;
+    for (int64_t b = 0; b < kRows; b++)
+      for (int64_t o = 0; o < outputs; o++)
+        EXPECT_NEAR(logits[size_t(b * outputs + o)],
+                    expected[size_t(((per_step ? b * kLength + t : b)) * outputs + o)], 2e-5)
+            << "row " << b << ", step " << t;
+  }
+  ebb_stream_restore(stream, state.data());
+  for (int64_t t = 4; t < kLength; t++) step(t, again);
+  EXPECT_EQ(logits, again);
+  ebb_stream_destroy(stream);
+}
+
+const char *const kCells[] = {"ltc",   "ltc_aaai", "ltc_vector", "liquid_time_step", "cfc", "wired_cfc",
+                              "ctrnn", "ct_gru",   "neural_ode", "gru_ode",          "lstm"};
+
+class EveryCell : public testing::TestWithParam<const char *> {};
+
+TEST_P(EveryCell, StreamsAsInBatches) {
+  const EbbDataset dataset = sizes(false, true, 2);
+  Model model({std::string("model.layer._name_=") + GetParam(), "model.d_model=7", "model.n_layers=2"},
+              dataset);
+  expect_stream_equals_batch(model, false);
+}
+
+TEST_P(EveryCell, GivesOneAnswerAtTheEnd) {
+  const EbbDataset dataset = sizes(false, false, 3);
+  for (const char *mode : {"last", "pool"}) {
+    Model model({std::string("model.layer._name_=") + GetParam(), "model.d_model=6", "model.n_layers=1",
+                 std::string("decoder.mode=") + mode},
+                dataset);
+    expect_stream_equals_batch(model, false);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cells, EveryCell, testing::ValuesIn(kCells),
+                         [](const auto &named) { return std::string(named.param); });
+
+TEST(CellModels, ReadTokens) {
+  const EbbDataset dataset = sizes(true, true, 4);
+  for (const char *layer : {"ltc_textgen", "cfc"})
+    for (const char *version : {"1", "2"}) {
+      // Of version 1 the semi-implicit solver, for the explicit ones blow up.
+      Model model({std::string("model.layer._name_=") + layer, "model.d_model=6", "model.n_layers=1",
+                   std::string("model.layer.version=") + version, "model.layer.solver=fused"},
+                  dataset);
+      expect_stream_equals_batch(model, true);
+    }
+}
+
+TEST(CellModels, MotorNeuronsAnswer) {
+  const EbbDataset dataset = sizes(false, true, 4);
+  for (const char *layer : {"ltc", "wired_cfc"}) {
+    Model model({std::string("model.layer._name_=") + layer, "model.d_model=16", "model.n_layers=1",
+                 "decoder._name_=identity", "model.layer.mixed_memory=true",
+                 "model.layer.wiring=autoncp(units=16, motors=4)"},
+                dataset);
+    expect_stream_equals_batch(model, false);
+    EXPECT_EQ(ebb_params_find(model.params, "decoder.weight"), -1);
+  }
+}
+
+TEST(CellModels, StreamsTakeIrregularTime) {
+  const EbbDataset dataset = sizes(false, true, 2);
+  Model model({"model.layer._name_=ltc", "model.d_model=5", "model.n_layers=1"}, dataset);
+  ASSERT_EQ(model.status, EBB_OK) << ebb_error();
+  EbbStream *stream = nullptr;
+  ASSERT_EQ(ebb_stream_create(model.params, &model.sequence, kRows, &stream), EBB_OK);
+  const auto x = frame(inputs(), kInputs, 0);
+  std::vector<float> once(size_t(kRows * 2)), still(once.size());
+  const std::vector<float> no_time(kRows, 0.0F);
+  ASSERT_EQ(ebb_stream_step(stream, x.data(), once.data()), EBB_OK);
+  // Nothing happens in no time.
+  ASSERT_EQ(ebb_stream_step_after(stream, x.data(), no_time.data(), still.data()), EBB_OK) << ebb_error();
+  for (size_t i = 0; i < once.size(); i++) EXPECT_NEAR(once[i], still[i], 1e-6);
+  const std::vector<float> backwards = {1, -1, 1};
+  EXPECT_EQ(ebb_stream_step_after(stream, x.data(), backwards.data(), still.data()), EBB_INVALID);
+  EXPECT_NE(std::string(ebb_error()).find("row 1"), std::string::npos) << ebb_error();
+  ebb_stream_destroy(stream);
+}
+
+TEST(CellModels, SayWhatDoesNotFit) {
+  const struct {
+    std::vector<std::string> keys;
+    const char *says;
+  } cases[] = {
+      {{"model.layer._name_=ltc", "model.layer.wiring=autoncp(units=20, motors=2)", "model.d_model=16"},
+       "20 units, but model.d_model is 16"},
+      {{"model.layer._name_=ltc", "model.layer.solver=heun", "model.d_model=16"}, "no solver heun"},
+      {{"model.layer._name_=neural_ode", "model.layer.solver=fused"}, "no solver fused"},
+      {{"model.layer._name_=cfc", "decoder._name_=identity", "model.d_model=16"}, "they are 16 and 2"},
+      {{"model.layer._name_=ltc_textgen", "model.d_model=16"}, "the input has 5 features"},
+      {{"decoder._name_=identity"}, "identity is for recurrent cells"},
+      {{"model.layer._name_=ltc", "model.layer.wiring=autoncp(units=16)", "model.d_model=16"}, "motors"},
+  };
+  for (const auto &wrong : cases) {
+    Model model(wrong.keys, sizes(false, true, 2));
+    EXPECT_NE(model.status, EBB_OK) << wrong.says;
+    EXPECT_NE(std::string(ebb_error()).find(wrong.says), std::string::npos) << ebb_error();
+  }
+}
+
+TEST(CellModels, UnstableSolversAreAnError) {
+  const EbbDataset dataset = sizes(false, true, 2);
+  const std::vector<std::string> keys = {"model.layer._name_=ltc_aaai", "model.layer.solver=euler",
+                                         "model.layer.step=20", "model.d_model=8", "model.n_layers=1"};
+  Model model(keys, dataset);
+  ASSERT_EQ(model.status, EBB_OK) << ebb_error();
+  const std::vector<float> x = inputs(), ones(size_t(kRows * kLength * 2), 1.0F);
+  ASSERT_EQ(ebb_graph_write(model.graph, model.values.input, x.data()), EBB_OK);
+  ASSERT_EQ(ebb_graph_write(model.graph, model.values.labels, ones.data()), EBB_OK);
+  ASSERT_EQ(ebb_graph_write(model.graph, model.values.weights, ones.data()), EBB_OK);
+  const EbbRun run = {model.device, false, 0, 0};
+  EXPECT_EQ(ebb_graph_forward(model.graph, &run), EBB_NUMERIC);
+  EXPECT_NE(std::string(ebb_error()).find("stable"), std::string::npos) << ebb_error();
+}
+
+} // namespace
