@@ -274,6 +274,27 @@ TEST(CellValues, NoTimeIsFiniteAndNaNStaysNaN) {
         EXPECT_EQ(std::isnan(states[(b * 3 + t) * 5 + s]), b == row && t >= 1) << b << ' ' << t;
 }
 
+// Where synapses are few, a bad number reaches only what listens to it, in tiles of every size.
+TEST(CellValues, WhatIsNotFiniteGoesWhereTheProgramSendsIt) {
+  const CellPtr cell = sections_cell(9, 7);
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    for (const int64_t B : {1, 3, 5, 17, 33}) {
+      Tensor x = random_tensor({B, 3, 9}, 1);
+      x.floats[9] = bad;
+      OpRun run("cell", config_of(cell.get()), {x}, 3);
+      ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+      const size_t S = size_t(cell->states);
+      const Floats states = run.output(1);
+      CellReference reference(cell.get(), params_of(run, cell.get()));
+      for (size_t t = 0; t < 3; t++) {
+        reference.step(&x.floats[t * 9], 1);
+        for (size_t s = 0; s < S; s++)
+          EXPECT_EQ(std::isfinite(states[t * S + s]), std::isfinite(reference.state[s])) << t << ' ' << s;
+      }
+      for (size_t i = 3 * S; i < states.size(); i++) EXPECT_TRUE(std::isfinite(states[i]));
+    }
+}
+
 TEST(CellValues, SameBitsWithAnyNumberOfThreads) {
   const CellPtr cell = sections_cell(9, 7);
   const std::vector<Tensor> in = {random_tensor({37, 11, 9}, 1), random_tensor({37, cell->states}, 2)};

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "host/cpu.h"
+#include "host/ops/cell_madd.h"
 #include "host/ops/cell_tile.h"
 
-enum { ROWS = 8 };
+enum { ROWS = 8, VECTORS = 4 };
 
 /* y (outputs, columns) = start + W x; start NULL: 0. x, y and start have `stride` floats a row. */
 typedef struct Product {
@@ -18,18 +19,18 @@ typedef struct Product {
 
 /* `rows` outputs from o on, LANES columns from c on; `rows` is a constant where this is expanded. */
 #define DEFINE_PRODUCT(LANES)                                                                                \
-  typedef float Vector##LANES __attribute__((vector_size(4 * (LANES)), may_alias, aligned(4)));              \
   EBB_INLINE void rows_##LANES(const Product *p, int rows, int64_t o, int64_t c) {                           \
-    Vector##LANES sum[ROWS];                                                                                 \
+    EbbVector##LANES sum[ROWS], zero = {0};                                                                  \
     for (int i = 0; i < rows; i++)                                                                           \
-      sum[i] = p->start ? *(const Vector##LANES *)(const void *)(p->start + (o + i) * p->stride + c)         \
-                        : (Vector##LANES){0};                                                                \
+      sum[i] =                                                                                               \
+          p->start ? *(const EbbVector##LANES *)(const void *)(p->start + (o + i) * p->stride + c) : zero;   \
     const float *w = p->w + o * p->out_stride;                                                               \
     for (int64_t k = 0; k < p->inputs; k++, w += p->in_stride) {                                             \
-      const Vector##LANES x = *(const Vector##LANES *)(const void *)(p->x + k * p->stride + c);              \
-      _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++) sum[i] += w[i * p->out_stride] * x;             \
+      const EbbVector##LANES x = *(const EbbVector##LANES *)(const void *)(p->x + k * p->stride + c);        \
+      _Pragma("GCC unroll 8") for (int i = 0; i < rows; i++) sum[i] =                                        \
+          ebb_madd_##LANES(ebb_splat_##LANES(w[i * p->out_stride]), x, sum[i]);                              \
     }                                                                                                        \
-    for (int i = 0; i < rows; i++) *(Vector##LANES *)(void *)(p->y + (o + i) * p->stride + c) = sum[i];      \
+    for (int i = 0; i < rows; i++) *(EbbVector##LANES *)(void *)(p->y + (o + i) * p->stride + c) = sum[i];   \
   }                                                                                                          \
   static void product_##LANES(const Product *p) {                                                            \
     for (int64_t c = 0; c < p->columns; c += (LANES)) {                                                      \
@@ -42,7 +43,29 @@ DEFINE_PRODUCT(16)
 DEFINE_PRODUCT(8)
 DEFINE_PRODUCT(4)
 DEFINE_PRODUCT(2)
-DEFINE_PRODUCT(1)
+
+/* One column, of a matrix whose outputs stand beside each other: `vectors` of LANES outputs from o on. */
+#define DEFINE_COLUMN(LANES)                                                                                 \
+  EBB_INLINE void outputs_##LANES(const Product *p, int vectors, int64_t o) {                                \
+    EbbVector##LANES sum[VECTORS], zero = {0};                                                               \
+    for (int i = 0; i < vectors; i++)                                                                        \
+      sum[i] = p->start ? *(const EbbVector##LANES *)(const void *)(p->start + o + i * (LANES)) : zero;      \
+    for (int64_t k = 0; k < p->inputs; k++) {                                                                \
+      const EbbVector##LANES *w = (const EbbVector##LANES *)(const void *)(p->w + k * p->in_stride + o);     \
+      _Pragma("GCC unroll 4") for (int i = 0; i < vectors; i++) sum[i] =                                     \
+          ebb_madd_##LANES(w[i], ebb_splat_##LANES(p->x[k]), sum[i]);                                        \
+    }                                                                                                        \
+    for (int i = 0; i < vectors; i++) *(EbbVector##LANES *)(void *)(p->y + o + i * (LANES)) = sum[i];        \
+  }
+DEFINE_COLUMN(16)
+DEFINE_COLUMN(1)
+
+static void product_1(const Product *p) {
+  int64_t o = 0;
+  for (; o + VECTORS * EBB_LANES <= p->outputs; o += VECTORS * EBB_LANES) outputs_16(p, VECTORS, o);
+  for (; o + EBB_LANES <= p->outputs; o += EBB_LANES) outputs_16(p, 1, o);
+  for (; o < p->outputs; o++) outputs_1(p, 1, o);
+}
 
 static void multiply(const Product *p) {
   static void (*const by_columns[EBB_LANES + 1])(const Product *) = {
@@ -50,19 +73,28 @@ static void multiply(const Product *p) {
   by_columns[p->columns < EBB_LANES ? p->columns : EBB_LANES](p);
 }
 
-static void forward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellLine *line) {
+/* W, or its transpose; on one column such that outputs stand beside each other. */
+static Product product_of(const EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellLine *line,
+                          bool transposed) {
   const EbbCellMatrix *m = &line->in.matrix;
+  Product p = {.w = tile->shared.arena + m->at,
+               .outputs = transposed ? m->inputs : m->outputs,
+               .inputs = transposed ? m->outputs : m->inputs,
+               .out_stride = transposed ? m->in_stride : m->out_stride,
+               .in_stride = transposed ? m->out_stride : m->in_stride,
+               .stride = frame->columns,
+               .columns = frame->columns};
+  if (p.columns == 1 && p.out_stride != 1)
+    p.w = tile->shared.pack + line->packed, p.out_stride = 1, p.in_stride = p.outputs;
+  return p;
+}
+
+static void forward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellLine *line) {
   const bool starts = line->in.operands > 1 && line->in.from[1].space != EBB_CELL_ABSENT;
-  multiply(&(Product){.w = tile->shared.arena + m->at,
-                      .outputs = m->outputs,
-                      .inputs = m->inputs,
-                      .out_stride = m->out_stride,
-                      .in_stride = m->in_stride,
-                      .stride = frame->columns,
-                      .columns = frame->columns,
-                      .x = ebb_cell_value(frame, line->in.from[0]),
-                      .start = starts ? ebb_cell_value(frame, line->in.from[1]) : NULL,
-                      .y = ebb_cell_value(frame, line->in.to)});
+  Product p = product_of(tile, frame, line, false);
+  p.x = ebb_cell_value(frame, line->in.from[0]), p.y = ebb_cell_value(frame, line->in.to);
+  p.start = starts ? ebb_cell_value(frame, line->in.from[1]) : NULL;
+  multiply(&p);
 }
 
 /* ---- backward ---- */
@@ -127,17 +159,11 @@ static void backward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCell
   float *g = ebb_cell_grad(frame, line->in.to), *dx = ebb_cell_grad(frame, line->in.from[0]);
   float *dstart = line->in.operands > 1 ? ebb_cell_grad(frame, line->in.from[1]) : NULL;
   if (dstart) ebb_cell_add_to(dstart, g, n);
-  if (dx)
-    multiply(&(Product){.w = tile->shared.arena + m->at,
-                        .outputs = m->inputs,
-                        .inputs = m->outputs,
-                        .out_stride = m->in_stride,
-                        .in_stride = m->out_stride,
-                        .stride = frame->columns,
-                        .columns = frame->columns,
-                        .x = g,
-                        .start = dx,
-                        .y = dx});
+  if (dx) {
+    Product p = product_of(tile, frame, line, true);
+    p.x = g, p.start = dx, p.y = dx;
+    multiply(&p);
+  }
   if (tile->partial && line->trained)
     note_weight_gradient(tile, frame, line, g, ebb_cell_value(frame, line->in.from[0]));
   memset(g, 0, sizeof(float) * (size_t)n);

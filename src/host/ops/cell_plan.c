@@ -138,20 +138,25 @@ static void spread_operand(const EbbCell *cell, EbbCellPlan *plan, EbbCellFrameK
   plan->n_spreads++;
 }
 
+static int64_t columns_of(const EbbCellPlan *plan, EbbCellFrameKind frame) {
+  return frame == EBB_CELL_CHUNK ? plan->columns : plan->R;
+}
+
 static void place_matrix(const EbbCell *cell, EbbCellPlan *plan, EbbCellFrameKind frame, EbbCellLine *line) {
   const EbbCellMatrix *m = &line->in.matrix;
   line->trained = is_trained(cell, m->at);
   if (m->outputs * m->inputs > plan->product) plan->product = m->outputs * m->inputs;
-  line->history = plan->history;
+  line->history = plan->history, line->packed = plan->packed;
+  if (columns_of(plan, frame) == 1) plan->packed += row_of((int64_t)m->outputs * m->inputs);
   if (frame == EBB_CELL_ONE) plan->history += (int64_t)(m->outputs + m->inputs) * EBB_CELL_HISTORY;
 }
 
 /* Goes through the program; `lines` and `spreads` NULL: only counts. */
 static void lay_out(const EbbCell *cell, EbbCellPlan *plan, EbbCellLine *lines, EbbCellSpread *spreads) {
-  plan->n_spreads = 0, plan->history = 0;
+  plan->n_spreads = 0, plan->history = 0, plan->packed = 0;
   memset(plan->spread, 0, sizeof plan->spread);
   for (int i = 0; i < cell->n_instructions; i++) {
-    EbbCellLine line = {.in = cell->instruction[i], .packed = -1};
+    EbbCellLine line = {.in = cell->instruction[i]};
     const EbbCellFrameKind frame = frame_of(cell, i);
     const EbbCellSection section = section_of(cell, i);
     for (int k = 0; k < line.in.operands; k++) {
@@ -174,13 +179,19 @@ static bool moves_x(const EbbCell *cell) {
   return false;
 }
 
+/* Chunks of equal length, so that little of the last one is empty. */
+static void split_steps(EbbCellPlan *plan, int64_t T) {
+  const int64_t most = EBB_CELL_COLUMNS / plan->R, chunks = (T + most - 1) / most;
+  plan->steps = (T + chunks - 1) / chunks;
+  plan->columns = T == 1 ? plan->R : row_of(plan->steps * plan->R);
+}
+
 EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCellPlan **out) {
   *out = NULL;
   EbbCellPlan plan = {
       .R = ebb_cell_samples(B), .x_in_steps = moves_x(cell), .rate_section = EBB_CELL_SECTIONS};
   plan.K = EBB_LANES / plan.R;
-  plan.steps = ebb_min64(T, EBB_CELL_COLUMNS / plan.R);
-  plan.columns = row_of(plan.steps * plan.R);
+  split_steps(&plan, T);
   lay_out(cell, &plan, NULL, NULL);
   plan.lines_at = aligned(sizeof plan);
   plan.spreads_at = aligned(plan.lines_at + sizeof(EbbCellLine) * (size_t)cell->n_instructions);
@@ -192,6 +203,7 @@ EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCel
   *block = plan;
   lay_out(cell, block, (EbbCellLine *)(void *)((char *)block + plan.lines_at),
           (EbbCellSpread *)(void *)((char *)block + plan.spreads_at));
+  block->packed = plan.packed;
   fill_slots(cell, block);
   *out = block;
   return EBB_OK;
@@ -223,6 +235,18 @@ static void pack_slots(const EbbCell *cell, const EbbCellPlan *plan, int t, cons
   }
 }
 
+static void pack_matrix(const EbbCellMatrix *m, const float *arena, float *to) {
+  const bool by_outputs = m->out_stride != 1;
+  for (int64_t o = 0; o < m->outputs; o++)
+    for (int64_t i = 0; i < m->inputs; i++)
+      to[by_outputs ? i * m->outputs + o : o * m->inputs + i] =
+          arena[m->at + o * m->out_stride + i * m->in_stride];
+}
+
 void ebb_cell_pack(const EbbCell *cell, const EbbCellPlan *plan, const float *arena, float *pack) {
   for (int t = 0; t < cell->n_tables; t++) pack_slots(cell, plan, t, arena, pack);
+  const EbbCellLine *line = ebb_cell_lines(plan);
+  for (int i = 0; i < cell->n_instructions; i++)
+    if (line[i].in.code == EBB_CELL_LINEAR && columns_of(plan, frame_of(cell, i)) == 1)
+      pack_matrix(&line[i].in.matrix, arena, pack + line[i].packed);
 }

@@ -24,7 +24,7 @@ typedef struct EbbCellLine {
   EbbCellInstruction in; /* PARAM and CONSTANT operands: `at` counts the frame's spread units */
   int32_t trained;       /* LINEAR: its matrix has a gradient */
   int64_t history;       /* LINEAR of steps: its place in the tile's history, in floats */
-  int64_t packed;        /* LINEAR of steps: its place in the pack, in floats; -1: read where it stands */
+  int64_t packed;        /* LINEAR on one column: place of the transposed matrix in the pack, in floats */
 } EbbCellLine;
 
 /* An operand to be spread. */
@@ -48,7 +48,7 @@ typedef struct EbbCellSlots {
 typedef struct EbbCellPlan {
   size_t bytes;
   int64_t R, K;
-  int64_t steps, columns;                 /* of a chunk; columns >= steps R, a multiple of 16 */
+  int64_t steps, columns;                 /* of a chunk; columns >= steps R: a multiple of 16, or R */
   int32_t spread[EBB_CELL_FRAMES];        /* units */
   int32_t elapsed_width[EBB_CELL_FRAMES]; /* the widest operand that elapsed time stands for */
   int32_t sources;                        /* the most of a list of synapses */

@@ -5,6 +5,7 @@
 
 #include "ebb/cell_formulas.h"
 #include "host/ops/cell_lanes.h"
+#include "host/ops/cell_madd.h"
 #include "host/ops/cell_tile.h"
 
 /* One list of synapses on one step of a frame. */
@@ -22,7 +23,7 @@ typedef struct Work {
 
 /* Numbers of K targets to all lanes: number j is lanes (j, k R + r) = pack[j K + k]. */
 EBB_INLINE void weights_16(const float *pack, EbbLanes *w) {
-  for (int j = 0; j < 4; j++) w[j] = (EbbLanes){0} + pack[j];
+  for (int j = 0; j < 4; j++) w[j] = ebb_splat_16(pack[j]);
 }
 EBB_INLINE void weights_8(const float *pack, EbbLanes *w) {
   EbbLanes p;
