@@ -26,7 +26,7 @@ typedef struct EbbFault {
   double value[4];
 } EbbFault;
 
-/* INVALID with the sentence of `kind`. */
+/* INVALID, of an unstable solver NUMERIC, with the sentence of `kind`. */
 EbbStatus ebb_fault_fail(EbbFaultKind kind, double a, double b, double c, double d);
 
 #ifdef __cplusplus

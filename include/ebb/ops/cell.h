@@ -10,6 +10,7 @@
 
 #include "ebb/cell.h"
 #include "ebb/op.h"
+#include "ebb/ops/cell_cuda.h"
 #include "ebb/scalar.h"
 
 /* Lifetime: the cell must outlive the graph. Forward fails with INVALID where an elapsed time is negative or
@@ -44,7 +45,7 @@ typedef struct EbbCellArgs {
   float *grad[EBB_CELL_PARAMS];          /* added to; NULL: not wanted */
   int64_t B, T, I, S, O, truncate;
   bool unstable_fails;
-  float *arena; /* (cell->arena) parameters after map and mask; forward to backward */
+  float *arena; /* (cell->arena; CUDA: cuda.arena) parameters after map and mask; forward to backward */
   /* CPU */
   const struct EbbCellPlan *plan; /* host/ops/cell_plan.h */
   int64_t R, tiles;               /* samples a tile */
@@ -54,7 +55,7 @@ typedef struct EbbCellArgs {
   int64_t groups;  /* of tiles; the tiles of a group run in order */
   double *partial; /* (groups, cell->arena) gradients of what programs read, scratch of backward */
   /* CUDA */
-  void *device; /* the engine's own tables and memory: see kernels/cell.cuh */
+  EbbCellCuda cuda;
 } EbbCellArgs;
 
 /* Whether backward stops before step t, see EbbCellConfig.truncate. */

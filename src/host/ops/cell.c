@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/ops/cell_gpu.h"
 #include "host/ops/cell_init.h"
 #include "host/ops/cell_pass.h"
 #include "host/rows.h"
@@ -85,7 +86,7 @@ static EbbStatus setup_params(EbbSetup *setup, EbbCellArgs *a) {
     spec.name = param->name;
     EBB_TRY(ebb_setup_param(setup, &spec, &a->value[p], &a->grad[p]));
   }
-  return ebb_setup_saved(setup, sizeof(float) * (size_t)a->cell->arena, &a->arena);
+  return EBB_OK;
 }
 
 static void copy_plan(const void *context, void *host) {
@@ -114,8 +115,9 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *args) {
   EBB_TRY(setup_inputs(setup, c, a));
   EBB_TRY(setup_outputs(setup, a));
   EBB_TRY(setup_params(setup, a));
-  if (ebb_setup_backend(setup) != EBB_CPU) return EBB_OK;
+  if (ebb_setup_backend(setup) == EBB_CUDA) return ebb_cell_setup_gpu(setup, a, c->has_lengths);
   EbbCellPlan *plan;
+  EBB_TRY(ebb_setup_saved(setup, sizeof(float) * (size_t)a->cell->arena, &a->arena));
   EBB_TRY(ebb_cell_plan_create(c->cell, a->B, a->T, &plan));
   const EbbStatus status = setup_memory(setup, a, plan);
   free(plan);

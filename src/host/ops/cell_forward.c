@@ -2,6 +2,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "ebb/fault.h"
 #include "host/cpu.h"
 #include "host/ops/cell_pass.h"
 #include "host/rows.h"
@@ -9,8 +10,7 @@
 static EbbStatus check_lengths(const EbbCellArgs *a) {
   for (int64_t b = 0; a->lengths && b < a->B; b++)
     if (a->lengths[b] < 0 || a->lengths[b] > a->T)
-      return ebb_fail(EBB_INVALID, "cell '%s': length %d of row %lld is outside 0..%lld", a->cell->name,
-                      (int)a->lengths[b], (long long)b, (long long)a->T);
+      return ebb_fault_fail(EBB_FAULT_CELL_LENGTH, (double)a->lengths[b], (double)b, (double)a->T, 0);
   return EBB_OK;
 }
 
@@ -19,10 +19,7 @@ static EbbStatus check_elapsed(const EbbCellArgs *a) {
     for (int64_t t = 0; t < (a->lengths ? a->lengths[b] : a->T); t++) {
       const float elapsed = a->elapsed[b * a->T + t];
       if (!(elapsed >= 0 && elapsed <= INFINITY) || isinf(elapsed))
-        return ebb_fail(
-            EBB_INVALID,
-            "cell '%s': elapsed time %g of row %lld, step %lld; times must be finite and not negative",
-            a->cell->name, (double)elapsed, (long long)b, (long long)t);
+        return ebb_fault_fail(EBB_FAULT_CELL_ELAPSED, (double)elapsed, (double)b, (double)t, 0);
     }
   return EBB_OK;
 }
@@ -89,11 +86,8 @@ void ebb_cell_forward_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t inde
 static EbbStatus check_rates(const EbbCellArgs *a) {
   for (int64_t b = 0; a->unstable_fails && a->rates && b < a->B; b++)
     if (a->rates[b] > a->cell->rate_limit)
-      return ebb_fail(
-          EBB_NUMERIC,
-          "cell '%s': row %lld meets rate x step = %g, beyond %g, where this solver is unstable; take "
-          "more and shorter sub-steps, or the fused solver",
-          a->cell->name, (long long)b, (double)a->rates[b], (double)a->cell->rate_limit);
+      return ebb_fault_fail(EBB_FAULT_CELL_UNSTABLE, (double)b, (double)a->rates[b],
+                            (double)a->cell->rate_limit, 0);
   return EBB_OK;
 }
 
