@@ -126,7 +126,7 @@ TEST(CellGradients, EveryFormula) {
     c.step = 0.01; // gradients may be small beside results
     // x away from the limits of the clamp.
     if (code == EBB_CELL_CLAMP) c.inputs[0].floats = c.inputs[1].floats = {0.5F, 1, 1.5F, 0.9F, 1.1F};
-    check_op(c);
+    for (const std::string &device : ebb_test::devices()) check_op(c, device);
   }
 }
 
@@ -134,7 +134,7 @@ TEST(CellGradients, EverySectionAndMotion) {
   for (const EbbCellSpace output : {EBB_CELL_TEMP, EBB_CELL_SEQ, EBB_CELL_STATE})
     for (const int64_t B : {1, 2, 3, 5, 16, 17, 33}) {
       const CellPtr cell = sections_cell(9, 7, output);
-      check_op(cell_case("sections", cell.get(), B, B > 5 ? 3 : 5, {B != 2, B != 3, B != 5}));
+      for (const std::string &device : ebb_test::devices()) check_op(cell_case("sections", cell.get(), B, B > 5 ? 3 : 5, {B != 2, B != 3, B != 5}), device);
     }
 }
 
@@ -143,22 +143,22 @@ TEST(CellGradients, OneStepOneUnit) {
   for (const int64_t B : {1, 4}) {
     OpCase c = cell_case("one", cell.get(), B, 1, {});
     c.step = 0.1; // of the size of the one element, which may be near 0
-    check_op(c);
+    for (const std::string &device : ebb_test::devices()) check_op(c, device);
   }
 }
 
 // More steps than a chunk holds, for tiles of one sample and of sixteen.
 TEST(CellGradients, SeveralChunksOfSteps) {
   const CellPtr cell = sections_cell(4, 3);
-  check_op(cell_case("chunks", cell.get(), 1, 131, {true, true, true}));
-  check_op(cell_case("chunks", cell.get(), 35, 19, {true, true, true}));
+  for (const std::string &device : ebb_test::devices()) check_op(cell_case("chunks", cell.get(), 1, 131, {true, true, true}), device);
+  for (const std::string &device : ebb_test::devices()) check_op(cell_case("chunks", cell.get(), 35, 19, {true, true, true}), device);
 }
 
 TEST(CellGradients, WithoutInputGradients) {
   const CellPtr cell = sections_cell(4, 3);
   OpCase c = cell_case("no input gradients", cell.get(), 3, 4, {true, true, false});
   for (OpInput &input : c.inputs) input.grad = false;
-  check_op(c);
+  for (const std::string &device : ebb_test::devices()) check_op(c, device);
 }
 
 // ---- values ----
