@@ -197,7 +197,8 @@ CellView cell_view(const EbbCellArgs &args, const EbbRun *run, CellProgramKind k
   a.output = cuda.output, a.rate = cuda.rate, a.rate_width = args.cell->rate.width;
   a.once_floats = cuda.once_floats, a.body_floats = cuda.body_floats;
   a.rate_section = cuda.rate_section, a.rate_limit = args.cell->rate_limit;
-  a.rate_step = args.cell->rate_step;
+  a.rate_step = args.cell->rate_step > 0 ? args.cell->rate_step : 1.0f / (float)args.cell->repeat;
+  a.truncate = args.truncate;
   a.add_dstate = args.add_dstate, a.unstable_fails = args.unstable_fails;
   return a;
 }

@@ -31,7 +31,7 @@ typedef struct CellView {
   const int32_t *lengths;
   float *seq, *y, *states, *rates, *dseq, *dx, *dstate, *delapsed;
   float *vectors, *kept, *carry, *once, *body;
-  int64_t B, T, I, S, O, seqs;
+  int64_t B, T, I, S, O, seqs, truncate;
   int32_t n_tables, repeat, output, rate, rate_width, once_floats, body_floats;
   EbbCellSection rate_section;
   float rate_limit, rate_step;

@@ -138,6 +138,12 @@ __device__ __forceinline__ void store_state(const CellMachine &m, int64_t b, boo
   }
 }
 
+/* Where backward is cut, the state before the step counts as given. */
+__device__ __forceinline__ void forget_state(const CellMachine &m, int64_t step) {
+  const bool cut = m.a.truncate > 0 && step > 0 && step % m.a.truncate == 0;
+  for (int64_t i = m.t; i < m.a.S && cut; i += m.n) m.g[i] = 0.0f;
+}
+
 __device__ __forceinline__ void run_sample(CellMachine &m, const Span &span, int64_t b) {
   const CellView &a = m.a;
   const int64_t length = cell_length(a, b);
@@ -148,6 +154,7 @@ __device__ __forceinline__ void run_sample(CellMachine &m, const Span &span, int
     for (int64_t i = m.t; i < a.S && a.dstates; i += m.n) m.g[i] += a.dstates[row * a.S + i];
     if (step >= length) {
       keep_nothing(m, span, b, step);
+      forget_state(m, step);
       continue;
     }
     begin_step(m, b, step);
@@ -155,6 +162,7 @@ __device__ __forceinline__ void run_sample(CellMachine &m, const Span &span, int
     store_loads(m, loads.in, loads.ins, row);
     store_elapsed(m, row);
     __syncthreads();
+    forget_state(m, step);
   }
   store_state(m, b, span.first == 0);
 }

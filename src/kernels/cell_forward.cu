@@ -47,7 +47,7 @@ __device__ __forceinline__ void begin_step(const CellMachine &m, int64_t b, int6
 /* The largest rate * step that the thread's neurons have met. */
 __device__ __forceinline__ float met_rate(const CellMachine &m, float most) {
   const CellView &a = m.a;
-  const float step = a.rate_step != 0 ? a.rate_step : m.v[a.program.at_scalars] / (float)a.repeat;
+  const float step = m.v[a.program.at_scalars] * a.rate_step;
   for (int i = m.t; i < a.rate_width; i += m.n) most = fmaxf(most, m.v[a.rate + i] * step);
   return most;
 }
