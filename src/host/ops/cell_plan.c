@@ -97,7 +97,7 @@ static void measure_slots(const EbbCell *cell, EbbCellPlan *plan) {
     s->synapse_at = s->source_at + sizeof(int32_t) * (size_t)s->slots;
     plan->bytes = aligned(s->synapse_at + sizeof(int32_t) * (size_t)(s->slots * K));
     s->packed = plan->packed, plan->packed = row_of(plan->packed + 4 * (int64_t)s->slots * K);
-    s->sums = plan->sums, plan->sums += 4 * (int64_t)s->slots * EBB_LANES;
+    s->sums = plan->sums, plan->sums += (int64_t)s->slots * plan->slot_sums;
     if (table->sources > plan->sources) plan->sources = table->sources;
   }
 }
@@ -191,6 +191,7 @@ EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCel
   EbbCellPlan plan = {
       .R = ebb_cell_samples(B), .x_in_steps = moves_x(cell), .rate_section = EBB_CELL_SECTIONS};
   plan.K = EBB_LANES / plan.R;
+  plan.slot_sums = plan.R < 4 ? 4 * EBB_LANES : EBB_LANES;
   split_steps(&plan, T);
   lay_out(cell, &plan, NULL, NULL);
   plan.lines_at = aligned(sizeof plan);

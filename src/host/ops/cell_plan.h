@@ -42,7 +42,7 @@ typedef struct EbbCellSlots {
   size_t source_at;  /* int32 (slots) */
   size_t synapse_at; /* int32 (slots, K): index into the synapses, -1: none */
   int64_t packed;    /* place of the pack (slots, 4, K), in floats */
-  int64_t sums;      /* place of the sums (slots, 4, 16), in floats */
+  int64_t sums;      /* place of the sums (slots, plan->slot_sums), in floats */
 } EbbCellSlots;
 
 typedef struct EbbCellPlan {
@@ -55,6 +55,7 @@ typedef struct EbbCellPlan {
   int32_t product;                        /* the most elements of a matrix */
   bool x_in_steps;                        /* X is read outside of SEQUENCE */
   EbbCellSection rate_section;            /* SECTIONS: rate is not known */
+  int64_t slot_sums;                      /* four sums of a slot by all lanes, or by groups of four lanes */
   int64_t packed, sums, history;          /* floats in all */
   int32_t n_spreads;
   size_t lines_at, spreads_at;

@@ -13,9 +13,9 @@ typedef struct Work {
   const EbbCellSlots *slots;
   const int32_t *first, *source;
   const float *pack;
-  const EbbLanes *v; /* (sources) */
-  EbbLanes *dv;      /* (sources), times -1 / ln 2 */
-  EbbLanes *sums;    /* (slots, 4): sums of s gN, s gD, d, d v */
+  EbbLanes *v;  /* (sources) */
+  EbbLanes *dv; /* (sources), times -1 / ln 2 */
+  float *sums;  /* (slots, plan->slot_sums): of s gN, s gD, d, d v */
   int64_t sources, targets, stride;
   const float *add; /* (2 targets) rows of R floats, `stride` apart, or NULL */
   float *to;        /* the same; backward: its gradient */
@@ -56,6 +56,26 @@ EBB_INLINE void weights_2(const float *pack, EbbLanes *w) {
 }
 EBB_INLINE void weights_1(const float *pack, EbbLanes *w) { memcpy(w, pack, 4 * sizeof *w); }
 
+/* R floats to all groups of lanes. */
+EBB_INLINE EbbLanes repeat_16(const float *from) {
+  EbbLanes lanes;
+  memcpy(&lanes, from, sizeof lanes);
+  return lanes;
+}
+EBB_INLINE EbbLanes repeat_8(const float *from) {
+  const EbbVector8 p = *(const EbbVector8 *)(const void *)from;
+  return __builtin_shufflevector(p, p, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+EBB_INLINE EbbLanes repeat_4(const float *from) {
+  const EbbVector4 p = *(const EbbVector4 *)(const void *)from;
+  return __builtin_shufflevector(p, p, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+}
+EBB_INLINE EbbLanes repeat_2(const float *from) {
+  const EbbVector2 p = *(const EbbVector2 *)(const void *)from;
+  return __builtin_shufflevector(p, p, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1);
+}
+EBB_INLINE EbbLanes repeat_1(const float *from) { return (EbbLanes)ebb_splat_16(*from); }
+
 /* Rows of a block of targets as lanes, and back; lanes beyond the last target are 0. R is a constant where
    these are expanded. */
 EBB_INLINE EbbLanes load_rows(const Work *work, const float *from, int64_t block, int64_t R) {
@@ -79,19 +99,6 @@ EBB_INLINE void store_rows(const Work *work, float *to, int64_t block, EbbLanes 
     memcpy(to + (first + k) * work->stride, (const float *)&lanes + k * R, sizeof(float) * (size_t)R);
 }
 
-/* Copies each source's R values to all groups of lanes. False where one is not finite. */
-EBB_INLINE bool spread(const Work *work, const float *from, float *to, int64_t R) {
-  EbbLanes zero = {0};
-  for (int64_t i = 0; i < work->sources; i++) {
-    for (int64_t k = 0; k < EBB_LANES; k += R)
-      memcpy(to + i * EBB_LANES + k, from + i * work->stride, sizeof(float) * (size_t)R);
-    zero += 0.0f * *(const EbbLanes *)(const void *)(to + i * EBB_LANES); /* a NaN from then on */
-  }
-  bool finite = true;
-  for (int lane = 0; lane < EBB_LANES; lane++) finite = finite && zero[lane] == 0;
-  return finite;
-}
-
 /* Adds the gradients of sources over all groups of lanes. */
 EBB_INLINE void gather(const Work *work, const float *from, float *to, int64_t R) {
   const float minus_ln2 = -0.693147180559945309f;
@@ -103,54 +110,81 @@ EBB_INLINE void gather(const Work *work, const float *from, float *to, int64_t R
     }
 }
 
-#define DEFINE_KERNELS(R)                                                                                    \
+/* Adds four numbers of each lane to a slot's sums: as they are, or those of four lanes that belong to one
+   target together, which takes a quarter of the memory. */
+EBB_INLINE void add_lanes(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLanes d) {
+  EbbLanes *to = (EbbLanes *)(void *)sums;
+  to[0] += a, to[1] += b, to[2] += c, to[3] += d;
+}
+EBB_INLINE EbbLanes pair_sums(EbbLanes a, EbbLanes b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+         __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+}
+EBB_INLINE void add_fours(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLanes d) {
+  const EbbLanes ab = pair_sums(a, b), cd = pair_sums(c, d);
+  *(EbbLanes *)(void *)sums +=
+      __builtin_shufflevector(ab, cd, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+      __builtin_shufflevector(ab, cd, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+
+#define DEFINE_KERNELS(R, ADD, SUMS)                                                                         \
   static void sum_##R(const Work *work) {                                                                    \
-    const int64_t size = 4 * EBB_LANES / (R), below = work->targets * work->stride;                          \
-    for (int64_t b = 0; b < work->slots->blocks; b++) {                                                      \
+    const Work k = *work; /* stores through vectors could change what lies in memory */                      \
+    const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride;                                  \
+    for (int64_t b = 0; b < k.slots->blocks; b++) {                                                          \
       EbbLanes numerator = {0}, denominator = {0};                                                           \
-      for (int64_t slot = work->first[b]; slot < work->first[b + 1]; slot++) {                               \
+      for (int64_t slot = k.first[b]; slot < k.first[b + 1]; slot++) {                                       \
         EbbLanes w[4];                                                                                       \
-        weights_##R(work->pack + slot * size, w);                                                            \
-        const EbbLanes s = ebb_lanes_gate(w[0] * work->v[work->source[slot]] + w[1]);                        \
+        weights_##R(k.pack + slot * size, w);                                                                \
+        const EbbLanes s = ebb_lanes_gate(w[0] * k.v[k.source[slot]] + w[1]);                                \
         denominator += w[2] * s, numerator += w[3] * s;                                                      \
       }                                                                                                      \
-      if (work->add) {                                                                                       \
-        numerator += load_rows(work, work->add, b, R);                                                       \
-        denominator += load_rows(work, work->add + below, b, R);                                             \
+      if (k.add) {                                                                                           \
+        numerator += load_rows(&k, k.add, b, R);                                                             \
+        denominator += load_rows(&k, k.add + below, b, R);                                                   \
       }                                                                                                      \
-      store_rows(work, work->to, b, numerator, R);                                                           \
-      store_rows(work, work->to + below, b, denominator, R);                                                 \
+      store_rows(&k, k.to, b, numerator, R);                                                                 \
+      store_rows(&k, k.to + below, b, denominator, R);                                                       \
     }                                                                                                        \
   }                                                                                                          \
   static void back_##R(const Work *work) {                                                                   \
-    const int64_t size = 4 * EBB_LANES / (R), below = work->targets * work->stride;                          \
-    for (int64_t b = 0; b < work->slots->blocks; b++) {                                                      \
-      const EbbLanes gn = load_rows(work, work->to, b, R), gd = load_rows(work, work->to + below, b, R);     \
-      for (int64_t slot = work->first[b]; slot < work->first[b + 1]; slot++) {                               \
-        EbbLanes w[4], *sums = work->sums + 4 * slot;                                                        \
-        weights_##R(work->pack + slot * size, w);                                                            \
-        const EbbLanes v = work->v[work->source[slot]];                                                      \
+    const Work k = *work; /* stores through vectors could change what lies in memory */                      \
+    const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride;                                  \
+    for (int64_t b = 0; b < k.slots->blocks; b++) {                                                          \
+      const EbbLanes gn = load_rows(&k, k.to, b, R), gd = load_rows(&k, k.to + below, b, R);                 \
+      for (int64_t slot = k.first[b]; slot < k.first[b + 1]; slot++) {                                       \
+        EbbLanes w[4];                                                                                       \
+        weights_##R(k.pack + slot * size, w);                                                                \
+        const EbbLanes v = k.v[k.source[slot]];                                                              \
         const EbbLanes s = ebb_lanes_gate(w[0] * v + w[1]);                                                  \
         const EbbLanes d = (s - s * s) * (w[3] * gn + w[2] * gd);                                            \
-        work->dv[work->source[slot]] += w[0] * d;                                                            \
-        sums[0] += s * gn, sums[1] += s * gd, sums[2] += d, sums[3] += d * v;                                \
+        k.dv[k.source[slot]] += w[0] * d;                                                                    \
+        ADD(k.sums + slot * (SUMS), s * gn, s * gd, d, d * v);                                               \
       }                                                                                                      \
     }                                                                                                        \
   }                                                                                                          \
-  static bool spread_##R(const Work *work, const float *from, float *to) {                                   \
-    return spread(work, from, to, R);                                                                        \
+  /* Copies each source's R values to all groups of lanes. False where one is not finite. */                 \
+  static bool spread_##R(const Work *work, const float *from, EbbLanes *to) {                                \
+    EbbLanes zero = {0};                                                                                     \
+    for (int64_t i = 0; i < work->sources; i++) {                                                            \
+      to[i] = repeat_##R(from + i * work->stride);                                                           \
+      zero += 0.0f * to[i]; /* NaN from what is not finite on */                                             \
+    }                                                                                                        \
+    for (int lane = 0; lane < (R); lane++)                                                                   \
+      if (zero[lane] != 0) return false;                                                                     \
+    return true;                                                                                             \
   }                                                                                                          \
   static void gather_##R(const Work *work, const float *from, float *to) { gather(work, from, to, R); }
-DEFINE_KERNELS(16)
-DEFINE_KERNELS(8)
-DEFINE_KERNELS(4)
-DEFINE_KERNELS(2)
-DEFINE_KERNELS(1)
+DEFINE_KERNELS(16, add_fours, EBB_LANES)
+DEFINE_KERNELS(8, add_fours, EBB_LANES)
+DEFINE_KERNELS(4, add_fours, EBB_LANES)
+DEFINE_KERNELS(2, add_lanes, 4 * EBB_LANES)
+DEFINE_KERNELS(1, add_lanes, 4 * EBB_LANES)
 
 /* What runs for each number of samples. */
 typedef struct Kernels {
   void (*sum)(const Work *work), (*back)(const Work *work);
-  bool (*spread)(const Work *work, const float *from, float *to);
+  bool (*spread)(const Work *work, const float *from, EbbLanes *to);
   void (*gather)(const Work *work, const float *from, float *to);
 } Kernels;
 #define KERNELS(R) [R] = {sum_##R, back_##R, spread_##R, gather_##R}
@@ -165,7 +199,7 @@ static Work work_of(const EbbCellTile *tile, const EbbCellFrame *frame, const Eb
                 .first = ebb_cell_plan_list(plan, slots->first_at),
                 .source = ebb_cell_plan_list(plan, slots->source_at),
                 .pack = tile->shared.pack + slots->packed,
-                .v = (const EbbLanes *)(const void *)tile->source,
+                .v = (EbbLanes *)(void *)tile->source,
                 .sources = table->sources,
                 .targets = table->targets,
                 .stride = frame->columns};
@@ -201,7 +235,7 @@ static void forward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellL
     const float *from = ebb_cell_value(frame, line->in.from[0]) + step * R;
     work.add = adds ? ebb_cell_value(frame, line->in.from[1]) + step * R : NULL;
     work.to = ebb_cell_value(frame, line->in.to) + step * R;
-    if (by_samples[R].spread(&work, from, tile->source))
+    if (by_samples[R].spread(&work, from, work.v))
       by_samples[R].sum(&work);
     else
       sum_exactly(tile, &work, line, from);
@@ -215,9 +249,9 @@ static void backward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCell
   float *add = line->in.operands > 1 ? ebb_cell_grad(frame, line->in.from[1]) : NULL;
   if (add) ebb_cell_add_to(add, g, n);
   work.dv = (EbbLanes *)(void *)tile->source_grad;
-  work.sums = (EbbLanes *)(void *)(tile->sums + work.slots->sums);
+  work.sums = tile->sums + work.slots->sums;
   for (int64_t step = 0; step < frame->steps; step++) {
-    by_samples[R].spread(&work, ebb_cell_value(frame, line->in.from[0]) + step * R, tile->source);
+    by_samples[R].spread(&work, ebb_cell_value(frame, line->in.from[0]) + step * R, work.v);
     memset(tile->source_grad, 0, sizeof(EbbLanes) * (size_t)work.sources);
     work.to = g + step * R;
     by_samples[R].back(&work);
@@ -238,22 +272,33 @@ static void finish_synapse(EbbCellTile *tile, const EbbCellSynapses *table, int6
   to[param[table->sigma].at] += sum[3] - mu * sum[2];
 }
 
+/* Sum j of target k of a slot. */
+static double slot_sum(const EbbCellPlan *plan, const float *sums, int64_t k, int64_t j) {
+  const bool fours = plan->slot_sums == EBB_LANES;
+  const int64_t count = fours ? plan->R / 4 : plan->R, stride = fours ? 4 : 1;
+  const float *from = sums + k * count * stride + j * (fours ? 1 : EBB_LANES);
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += (double)from[i * stride];
+  return sum;
+}
+
+static void flush_slots(EbbCellTile *tile, const EbbCellSynapses *table, const EbbCellSlots *slots) {
+  const EbbCellPlan *plan = tile->shared.plan;
+  const int32_t *synapse = ebb_cell_plan_list(plan, slots->synapse_at);
+  for (int64_t i = 0; i < slots->slots * plan->K; i++) {
+    const int32_t j = synapse[i];
+    if (j < 0) continue;
+    const float *sums = tile->sums + slots->sums + i / plan->K * plan->slot_sums;
+    double sum[4];
+    for (int64_t part = 0; part < 4; part++) sum[part] = slot_sum(plan, sums, i % plan->K, part);
+    finish_synapse(tile, table, (int64_t)table->source[j] * table->targets + table->target[j], sum);
+  }
+}
+
 void ebb_cell_flush_synapses(EbbCellTile *tile) {
   const EbbCellPlan *plan = tile->shared.plan;
-  for (int t = 0; t < tile->shared.cell->n_tables; t++) {
-    const EbbCellSynapses *table = &tile->shared.cell->table[t];
-    const EbbCellSlots *slots = &plan->slots[t];
-    const int32_t *synapse = ebb_cell_plan_list(plan, slots->synapse_at);
-    for (int64_t i = 0; i < slots->slots * plan->K; i++) {
-      if (synapse[i] < 0) continue;
-      const float *from = tile->sums + slots->sums + i / plan->K * 4 * EBB_LANES + i % plan->K * plan->R;
-      double sum[4] = {0};
-      for (int j = 0; j < 4; j++)
-        for (int64_t r = 0; r < plan->R; r++) sum[j] += (double)from[j * EBB_LANES + r];
-      const int32_t j = synapse[i];
-      finish_synapse(tile, table, (int64_t)table->source[j] * table->targets + table->target[j], sum);
-    }
-  }
+  for (int t = 0; t < tile->shared.cell->n_tables; t++)
+    if (plan->slots[t].trained) flush_slots(tile, &tile->shared.cell->table[t], &plan->slots[t]);
   memset(tile->sums, 0, sizeof(float) * (size_t)plan->sums);
 }
 
