@@ -7,6 +7,7 @@
 
 #include "ebb/cell_formulas.h"
 #include "ebb/cells.h"
+#include "host/cell/reference.h"
 #include "host/ops/cell_step.h"
 #include "support/cell_programs.h"
 #include "support/cell_reference.h"
@@ -134,7 +135,8 @@ TEST(CellGradients, EverySectionAndMotion) {
   for (const EbbCellSpace output : {EBB_CELL_TEMP, EBB_CELL_SEQ, EBB_CELL_STATE})
     for (const int64_t B : {1, 2, 3, 5, 16, 17, 33}) {
       const CellPtr cell = sections_cell(9, 7, output);
-      for (const std::string &device : ebb_test::devices()) check_op(cell_case("sections", cell.get(), B, B > 5 ? 3 : 5, {B != 2, B != 3, B != 5}), device);
+      for (const std::string &device : ebb_test::devices())
+        check_op(cell_case("sections", cell.get(), B, B > 5 ? 3 : 5, {B != 2, B != 3, B != 5}), device);
     }
 }
 
@@ -150,8 +152,18 @@ TEST(CellGradients, OneStepOneUnit) {
 // More steps than a chunk holds, for tiles of one sample and of sixteen.
 TEST(CellGradients, SeveralChunksOfSteps) {
   const CellPtr cell = sections_cell(4, 3);
-  for (const std::string &device : ebb_test::devices()) check_op(cell_case("chunks", cell.get(), 1, 131, {true, true, true}), device);
-  for (const std::string &device : ebb_test::devices()) check_op(cell_case("chunks", cell.get(), 35, 19, {true, true, true}), device);
+  for (const std::string &device : ebb_test::devices())
+    check_op(cell_case("chunks", cell.get(), 1, 131, {true, true, true}), device);
+  for (const std::string &device : ebb_test::devices())
+    check_op(cell_case("chunks", cell.get(), 35, 19, {true, true, true}), device);
+}
+
+// More repetitions than results of BODY are kept for.
+TEST(CellGradients, ManyRepetitions) {
+  const CellPtr cell = formula_cell(EBB_CELL_TANH, 5, 20000);
+  OpCase c = cell_case("repetitions", cell.get(), 1, 2, {});
+  c.frozen = {"p", "q", "two"};
+  check_op(c);
 }
 
 TEST(CellGradients, WithoutInputGradients) {
@@ -218,6 +230,44 @@ TEST(CellValues, AgreeWithTheProgramTakenLiterally) {
       compare(sections_cell(9, 7, output).get(), B, 6, {B != 2, B != 3, B != 5});
   compare(sections_cell(4, 19).get(), 40, 20, {true, true, true});
   compare(sections_cell(4, 3).get(), 1, 140, {});
+}
+
+double relative_error(const Floats &value, const std::vector<double> &expected) {
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < expected.size(); i++)
+    error += std::pow(double(value[i]) - expected[i], 2), norm += expected[i] * expected[i];
+  return std::sqrt(error / norm);
+}
+
+// Gradients of parameters are sums over 96 000 sub-steps here; a float alone would lose them.
+TEST(CellValues, GradientsOfLongSequencesAreAsAccurateAsShortOnes) {
+  EbbLtc ltc = ebb_ltc_defaults(2, 3);
+  EbbCell *made = nullptr;
+  ASSERT_EQ(ebb_cell_ltc(&ltc, &made), EBB_OK);
+  const CellPtr cell(made);
+  const int64_t T = 16000;
+  const Tensor x = random_tensor({1, T, 2}, 1);
+  OpRun run("cell", config_of(made), {x}, outputs_of(made));
+  ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+  run.backward(Floats(size_t(T * made->output.width), 1));
+  const std::vector<double> in(x.floats.begin(), x.floats.end()), dy(size_t(T * made->output.width), 1);
+  std::vector<double> y(dy.size()), states(size_t(T * made->states)), dx(in.size());
+  std::vector<std::vector<double>> value(size_t(made->n_params)), grad(value);
+  EbbCellReference reference = {};
+  reference.B = 1, reference.T = T, reference.x = in.data(), reference.y = y.data(),
+  reference.states = states.data();
+  reference.dy = dy.data(), reference.dx = dx.data();
+  for (size_t p = 0; p < value.size(); p++) {
+    const Floats floats = run.param(made->param[p].name);
+    value[p].assign(floats.begin(), floats.end()), grad[p].resize(floats.size());
+    reference.value[p] = value[p].data(), reference.grad[p] = grad[p].data();
+  }
+  ASSERT_EQ(ebb_cell_reference(made, &reference), EBB_OK) << ebb_error();
+  EXPECT_LT(relative_error(run.output(0), y), 1e-6);
+  EXPECT_LT(relative_error(run.input_grad(0), dx), 2e-6);
+  for (size_t p = 0; p < value.size(); p++)
+    if (grad[p] != std::vector<double>(grad[p].size()))
+      EXPECT_LT(relative_error(run.param_grad(made->param[p].name), grad[p]), 1e-6) << made->param[p].name;
 }
 
 TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {

@@ -72,7 +72,7 @@ inline std::vector<float> connections(int64_t size, double density, uint64_t str
 
 // One formula in all sections that can hold it; operands: the state (or x), x, parameters, elapsed time and a
 // constant in turn, all positive, so that nothing is divided by 0. y = h' = h / 2 + sigmoid(formula).
-inline CellPtr formula_cell(EbbCellCode code, int64_t H) {
+inline CellPtr formula_cell(EbbCellCode code, int64_t H, int64_t repeat = 2) {
   CellWriter w("formula", H);
   EbbCell *cell = w.cell.get();
   const EbbCellRef x = ebb_cell_x(cell), h = ebb_cell_state(cell, H), elapsed = ebb_cell_elapsed(cell);
@@ -86,7 +86,7 @@ inline CellPtr formula_cell(EbbCellCode code, int64_t H) {
     return from;
   };
   const EbbCellRef before = w.apply(code, operands(x));
-  ebb_cell_begin(cell, EBB_CELL_BODY, 2);
+  ebb_cell_begin(cell, EBB_CELL_BODY, repeat);
   const EbbCellRef sum = w.apply(EBB_CELL_ADD, {w.apply(code, operands(h)), before});
   const EbbCellRef next =
       w.apply(EBB_CELL_AFFINE, {h, ebb_cell_constant(0.5F), w.apply(EBB_CELL_SIGMOID, {sum})});

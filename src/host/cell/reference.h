@@ -5,6 +5,10 @@
 
 #include "ebb/cell.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* All arrays are the caller's. Gradients, NULL: not wanted, are added to. */
 typedef struct EbbCellReference {
   int64_t B, T;
@@ -19,5 +23,9 @@ typedef struct EbbCellReference {
 
 /* Errors: MEMORY. */
 EbbStatus ebb_cell_reference(const EbbCell *cell, const EbbCellReference *run) EBB_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -186,6 +186,16 @@ static void split_steps(EbbCellPlan *plan, int64_t T) {
   plan->columns = T == 1 ? plan->R : row_of(plan->steps * plan->R);
 }
 
+static void find_body(const EbbCell *cell, EbbCellPlan *plan) {
+  enum { MOST_FLOATS = 1 << 20 }; /* of what is kept */
+  const EbbCellPart *part = &cell->part[EBB_CELL_BODY];
+  if (!part->count) return;
+  const EbbCellRef first = cell->instruction[part->first].to;
+  const EbbCellRef last = cell->instruction[part->first + part->count - 1].to;
+  plan->body_at = first.at, plan->body_units = last.at + last.width - first.at;
+  plan->keeps_body = (int64_t)cell->repeat * plan->body_units * plan->R <= MOST_FLOATS;
+}
+
 EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCellPlan **out) {
   *out = NULL;
   EbbCellPlan plan = {
@@ -193,6 +203,7 @@ EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCel
   plan.K = EBB_LANES / plan.R;
   plan.slot_sums = plan.R < 4 ? 4 * EBB_LANES : EBB_LANES;
   split_steps(&plan, T);
+  find_body(cell, &plan);
   lay_out(cell, &plan, NULL, NULL);
   plan.lines_at = aligned(sizeof plan);
   plan.spreads_at = aligned(plan.lines_at + sizeof(EbbCellLine) * (size_t)cell->n_instructions);

@@ -54,9 +54,11 @@ typedef struct EbbCellPlan {
   int32_t sources;                        /* the most of a list of synapses */
   int32_t product;                        /* the most elements of a matrix */
   bool x_in_steps;                        /* X is read outside of SEQUENCE */
-  EbbCellSection rate_section;            /* SECTIONS: rate is not known */
-  int64_t slot_sums;                      /* four sums of a slot by all lanes, or by groups of four lanes */
-  int64_t packed, sums, history;          /* floats in all */
+  int32_t body_at, body_units;            /* where results of BODY stand in TEMP */
+  bool keeps_body;               /* backward keeps them of all repetitions, else it runs them again */
+  EbbCellSection rate_section;   /* SECTIONS: rate is not known */
+  int64_t slot_sums;             /* four sums of a slot by all lanes, or by groups of four lanes */
+  int64_t packed, sums, history; /* floats in all */
   int32_t n_spreads;
   size_t lines_at, spreads_at;
   EbbCellSlots slots[EBB_CELL_TABLES];

@@ -34,6 +34,8 @@ static int64_t state_floats(const EbbCellTile *tile) {
   return ebb_cell_whole(tile->shared.cell->states) * tile->shared.plan->R;
 }
 
+static int64_t body_floats(const EbbCellPlan *plan) { return plan->body_units * plan->R; }
+
 static size_t place_frame(EbbCellTile *tile, EbbCellFrameKind kind, char *base) {
   const EbbCell *cell = tile->shared.cell;
   const EbbCellPlan *plan = tile->shared.plan;
@@ -64,10 +66,13 @@ size_t ebb_cell_tile_place(EbbCellTile *tile, const EbbCellShared *shared, char 
   *tile = (EbbCellTile){.shared = *shared};
   const EbbCellPlan *plan = shared->plan;
   const size_t state = sizeof(float) * (size_t)state_floats(tile) + sizeof(EbbLanes), back = shared->backward;
+  const size_t body =
+      sizeof(float) * (plan->keeps_body ? (size_t)(shared->cell->repeat * body_floats(plan)) : 0);
   size_t bytes = place_frame(tile, EBB_CELL_CHUNK, base);
   bytes += place_frame(tile, EBB_CELL_ONE, base ? base + bytes : NULL);
   const EbbPart parts[] = {
       {&tile->states, state * (size_t)states_kept(shared)},
+      {&tile->body, back * body},
       {&tile->state_grad, back * state},
       {&tile->through, back * state},
       {&tile->source, sizeof(EbbLanes) * (size_t)plan->sources},
@@ -198,10 +203,25 @@ static void run_part(EbbCellTile *tile, EbbCellSection section, int64_t done) {
   move_states(tile, section, done);
 }
 
+/* The results of BODY in the frame, and where they are kept of repetition k. */
+static float *body_now(const EbbCellTile *tile) {
+  return tile->frame[EBB_CELL_ONE].value[EBB_CELL_TEMP] + tile->shared.plan->body_at * tile->shared.plan->R;
+}
+static float *body_kept(const EbbCellTile *tile, int64_t k) {
+  return tile->body + k * body_floats(tile->shared.plan);
+}
+static size_t body_bytes(const EbbCellTile *tile) {
+  return sizeof(float) * (size_t)body_floats(tile->shared.plan);
+}
+
 void ebb_cell_run_step(EbbCellTile *tile) {
   const int64_t repeat = tile->shared.cell->repeat;
+  const bool keeps = tile->shared.backward && tile->shared.plan->keeps_body;
   run_part(tile, EBB_CELL_STEP, 0);
-  for (int64_t k = 0; k < repeat; k++) run_part(tile, EBB_CELL_BODY, 1 + k);
+  for (int64_t k = 0; k < repeat; k++) {
+    run_part(tile, EBB_CELL_BODY, 1 + k);
+    if (keeps && k < repeat - 1) memcpy(body_kept(tile, k), body_now(tile), body_bytes(tile));
+  }
   run_part(tile, EBB_CELL_TAIL, 1 + repeat);
 }
 
@@ -218,12 +238,20 @@ static void back_part(EbbCellTile *tile, EbbCellSection section, int64_t done) {
   ebb_cell_back_section(tile, EBB_CELL_ONE, section);
 }
 
+/* Results of repetition k of BODY back into the frame. */
+static void restore_body(EbbCellTile *tile, int64_t k) {
+  tile->frame[EBB_CELL_ONE].value[EBB_CELL_STATE] = states_after(tile, 1 + k);
+  if (tile->shared.plan->keeps_body)
+    memcpy(body_now(tile), body_kept(tile, k), body_bytes(tile));
+  else
+    ebb_cell_run_section(tile, EBB_CELL_ONE, EBB_CELL_BODY);
+}
+
 void ebb_cell_back_step(EbbCellTile *tile) {
   const int64_t repeat = tile->shared.cell->repeat;
   back_part(tile, EBB_CELL_TAIL, 1 + repeat);
   for (int64_t k = repeat - 1; k >= 0; k--) {
-    tile->frame[EBB_CELL_ONE].value[EBB_CELL_STATE] = states_after(tile, 1 + k);
-    if (k < repeat - 1) ebb_cell_run_section(tile, EBB_CELL_ONE, EBB_CELL_BODY);
+    if (k < repeat - 1) restore_body(tile, k);
     back_part(tile, EBB_CELL_BODY, 1 + k);
   }
   back_part(tile, EBB_CELL_STEP, 0);

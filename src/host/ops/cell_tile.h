@@ -25,6 +25,7 @@ typedef struct EbbCellTile {
   EbbCellShared shared;
   EbbCellFrame frame[EBB_CELL_FRAMES];
   float *states;             /* (backward: repeat + 3, else 2; S, R): before each section of a step */
+  float *body;               /* (repeat, body_units, R) results of BODY, where they are kept */
   float *state_grad;         /* (S, R) */
   float *through;            /* (S, R): gradients of lanes whose sequence has ended */
   float *source;             /* (sources, 16): a vector of sources, copied to all groups of lanes */
