@@ -45,7 +45,7 @@ int32_t ebb_cell_address(const EbbCellWriter *writer, EbbCellList *list, EbbCell
   case EBB_CELL_ABSENT:
     break;
   }
-  return scalar_at(list, ref.space == EBB_CELL_CONSTANT ? ref.value : 0);
+  return scalar_at(list, ref.space == EBB_CELL_CONSTANT ? (float)ref.value : 0);
 }
 
 /* Room for a parameter's sums; its floats of the arena go to `home`. */
@@ -109,7 +109,7 @@ EbbCellOp *ebb_cell_write_op(EbbCellWriter *writer, EbbCellList *list, const Ebb
   op->to = ebb_cell_address(writer, list, from->to);
   for (int k = 0; k < may_add; k++)
     write_operand(writer, list, op, k, k < from->operands ? from->from[k] : (EbbCellRef){0});
-  memcpy(op->c, from->c, sizeof op->c);
+  for (int k = 0; k < EBB_CELL_OPERANDS; k++) op->c[k] = (float)from->c[k];
   if (from->code == EBB_CELL_LINEAR) op->matrix.at = param_address(writer, from->matrix.at);
   if (from->code == EBB_CELL_SYNAPSES) op->matrix.inputs = cell->table[from->table].sources;
   return op;
