@@ -41,7 +41,7 @@ public:
     if (c.state) add("state", random_tensor({c.B, cell->states}, 2), 2);
     if (c.elapsed) add("elapsed", random_tensor({c.B, c.T}, 3, 0.2, 1.5), 3);
     if (c.lengths) add("lengths", integer_tensor({c.B}, lengths()), 0);
-    const EbbCellConfig config = {cell, c.state, c.elapsed, c.lengths, false};
+    const EbbCellConfig config = {cell, c.state, c.elapsed, c.lengths, false, 0};
     const int outputs = cell->rate.space == EBB_CELL_ABSENT ? 2 : 3;
     require(ebb_graph_apply(graph_, ebb_op_find("cell"), "node", &config, sizeof config, inputs_.data(),
                             int(inputs_.size()), outputs_, outputs));
