@@ -75,7 +75,7 @@ private:
   }
 
   void note_rates() {
-    const float step = cell_->rate_step > 0 ? cell_->rate_step : elapsed_ / float(cell_->repeat);
+    const float step = elapsed_ * (cell_->rate_step > 0 ? cell_->rate_step : 1 / float(cell_->repeat));
     for (int u = 0; u < cell_->rate.width; u++) rate = std::fmax(rate, at(cell_->rate, u) * step);
   }
 

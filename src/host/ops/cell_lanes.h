@@ -4,6 +4,11 @@
 
 #include "host/lanes.h"
 
+/* Vectors wider than the machine's are passed in memory, if at all: these functions are always inlined. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif

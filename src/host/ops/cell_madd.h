@@ -7,6 +7,11 @@
 
 #include "ebb/scalar.h"
 
+/* Vectors wider than the machine's are passed in memory, if at all: these functions are always inlined. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 #ifdef __FMA__
 #include <immintrin.h>
 #endif
