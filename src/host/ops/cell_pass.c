@@ -7,11 +7,12 @@
 
 static void fill_param(const EbbCellParam *param, const float *value, float *restrict to, int64_t begin,
                        int64_t end) {
-  const float *from = param->constant ? param->values : value;
-  for (int64_t i = begin; i < end; i++) {
-    const float mapped = param->map == EBB_CELL_SOFTPLUS_OF ? ebb_softplusf(from[i]) : from[i];
-    to[i] = param->mask ? mapped * param->mask[i] : mapped;
-  }
+  const float *restrict from = param->constant ? param->values : value, *restrict mask = param->mask;
+  if (param->map == EBB_CELL_SOFTPLUS_OF)
+    for (int64_t i = begin; i < end; i++) to[i] = ebb_softplusf(from[i]);
+  else
+    for (int64_t i = begin; i < end; i++) to[i] = from[i];
+  for (int64_t i = begin; mask && i < end; i++) to[i] *= mask[i];
 }
 
 void ebb_cell_fill_arena(const EbbCellArgs *a, int threads) {
