@@ -5,100 +5,31 @@
 #include <cmath>
 #include <limits>
 
-#include "ebb/cell_formulas.h"
 #include "ebb/cells.h"
 #include "host/cell/reference.h"
-#include "host/ops/cell_step.h"
 #include "support/cell_programs.h"
 #include "support/cell_reference.h"
+#include "support/cell_run.h"
 #include "support/op_check.h"
-#include "support/op_run.h"
 
 namespace {
 
+using ebb_test::CellInputs;
 using ebb_test::CellPtr;
 using ebb_test::CellReference;
+using ebb_test::config_of;
 using ebb_test::Floats;
 using ebb_test::formula_cell;
 using ebb_test::OpCase;
 using ebb_test::OpInput;
 using ebb_test::OpRun;
+using ebb_test::outputs_of;
+using ebb_test::params_of;
 using ebb_test::random_tensor;
 using ebb_test::sections_cell;
 using ebb_test::Tensor;
 
-int outputs_of(const EbbCell *cell) { return cell->rate.width ? 3 : 2; }
-
-// ---- formulas ----
-
-using Formula = float (*)(const float *);
-using FormulaGrad = void (*)(const float *, float, float, float *);
-struct FormulaRow {
-  const char *name;
-  int operands;
-  Formula value;
-  FormulaGrad grad;
-};
-#define EBB_CELL_FORMULA(CODE, name, operands)                                                               \
-  float value_##name(const float *in) { return ebb_cell_##name(in); }                                        \
-  void grad_##name(const float *in, float out, float g, float *d) { ebb_cell_##name##_grad(in, out, g, d); }
-#define EBB_CELL_MOTION(CODE, name)
-#include "ebb/cell_codes.def"
-#undef EBB_CELL_FORMULA
-const FormulaRow kFormulas[] = {
-#define EBB_CELL_FORMULA(CODE, name, operands) {#name, operands, value_##name, grad_##name},
-#include "ebb/cell_codes.def"
-#undef EBB_CELL_FORMULA
-#undef EBB_CELL_MOTION
-};
-
-// Where a formula divides, its divisors are positive here; no operand is near a kink.
-TEST(CellFormulas, DerivativesAgreeWithDifferences) {
-  const float positive[][9] = {{0.4F, 0.7F, 1.1F, 0.9F, 0.6F, 1.3F, 0.8F, 0.5F, 0.3F},
-                               {1.7F, 0.2F, 0.6F, 1.4F, 1.9F, 0.4F, 1.2F, 1.1F, 0.7F}};
-  const float mixed[][9] = {
-      {-0.4F, 0.7F, -1.1F, 0.9F}, {1.7F, -0.2F, 0.6F, -1.4F}, {-2.0F, -0.9F, -0.3F, 0.8F}};
-  for (const FormulaRow &row : kFormulas) {
-    const bool divides = row.operands > 4 || std::string(row.name) == "leak" ||
-                         std::string(row.name) == "ltc_rate" || std::string(row.name) == "vector_rate";
-    std::vector<const float *> points = {positive[0], positive[1]};
-    if (!divides) points.insert(points.end(), {mixed[0], mixed[1], mixed[2]});
-    for (const float *point : points) {
-      float in[9], d[9] = {};
-      std::copy(point, point + 9, in);
-      row.grad(in, row.value(in), 1.5F, d);
-      for (int k = 0; k < row.operands; k++) {
-        const auto at = [&](float by) {
-          float moved[9];
-          std::copy(in, in + 9, moved);
-          moved[k] += by;
-          return double(row.value(moved));
-        };
-        const float h = 0.01F;
-        const double numeric = 1.5 * (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * double(h));
-        const bool bound = std::string(row.name) == "clamp" && k > 0; // limits have no gradient
-        EXPECT_NEAR(d[k], bound ? 0 : numeric, 1e-3 * (1 + std::fabs(numeric)))
-            << row.name << ", operand " << k;
-      }
-    }
-  }
-}
-
-TEST(CellFormulas, SoftplusIsAccurateEverywhere) {
-  for (float x = -86; x < 90; x += 0.0137F) {
-    const double expected = std::log1p(std::exp(double(x)));
-    EXPECT_NEAR(ebb_softplusf(x) / expected, 1, 4e-7) << x;
-  }
-  EXPECT_EQ(ebb_softplusf(1000), 1000);
-  EXPECT_EQ(ebb_softplusf(-1000), 0);
-  EXPECT_TRUE(std::isnan(ebb_softplusf(std::numeric_limits<float>::quiet_NaN())));
-}
-
 // ---- programs against finite differences ----
-
-struct Options {
-  bool state = false, elapsed = false, lengths = false;
-};
 
 OpInput floats(std::vector<int64_t> shape, double low, double high) {
   OpInput input;
@@ -106,14 +37,11 @@ OpInput floats(std::vector<int64_t> shape, double low, double high) {
   return input;
 }
 
-OpCase cell_case(const std::string &name, const EbbCell *cell, int64_t B, int64_t T, const Options &with,
+OpCase cell_case(const std::string &name, const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with,
                  double low = -1, double high = 1) {
   OpCase c;
-  EbbCellConfig config = {};
-  config.cell = cell, config.has_state = with.state, config.has_elapsed = with.elapsed,
-  config.has_lengths = with.lengths;
   c.name = name + " B " + std::to_string(B) + " T " + std::to_string(T), c.op = "cell";
-  c.config = ebb_test::bytes_of(config);
+  c.config = ebb_test::bytes_of(config_of(cell, with));
   c.inputs = {floats({B, T, cell->inputs}, low, high)};
   if (with.state) c.inputs.push_back(floats({B, cell->states}, low, high));
   if (with.elapsed) c.inputs.push_back(floats({B, T}, 0.2, 1.5));
@@ -185,26 +113,12 @@ TEST(CellGradients, WithoutInputGradients) {
 
 // ---- values ----
 
-EbbCellConfig config_of(const EbbCell *cell, const Options &with = {}) {
-  EbbCellConfig config = {};
-  config.cell = cell, config.has_state = with.state, config.has_elapsed = with.elapsed,
-  config.has_lengths = with.lengths;
-  return config;
-}
-
-std::map<std::string, Floats> params_of(OpRun &run, const EbbCell *cell) {
-  std::map<std::string, Floats> param;
-  for (int p = 0; p < cell->n_params; p++)
-    if (!cell->param[p].constant) param[cell->param[p].name] = run.param(cell->param[p].name);
-  return param;
-}
-
 void expect_close(float value, float expected, const std::string &what) {
   EXPECT_NEAR(value, expected, 2e-5F * (1 + std::fabs(expected))) << what;
 }
 
 // Against the program taken literally.
-void compare(const EbbCell *cell, int64_t B, int64_t T, const Options &with) {
+void compare(const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with) {
   SCOPED_TRACE(std::string(cell->name) + ", B " + std::to_string(B));
   std::vector<Tensor> in = {random_tensor({B, T, cell->inputs}, 1)};
   if (with.state) in.push_back(random_tensor({B, cell->states}, 2));
@@ -395,105 +309,6 @@ TEST(CellValues, OrthogonalParametersStartOrthogonal) {
   EXPECT_NE(a[0], b[0]);
 }
 
-// ---- step by step ----
-
-struct StepperDeleter {
-  void operator()(EbbCellStepper *stepper) const { ebb_cell_stepper_destroy(stepper); }
-};
-using StepperPtr = std::unique_ptr<EbbCellStepper, StepperDeleter>;
-
-// One parameter set on a device of its own.
-class Parameters {
-public:
-  Parameters(const EbbCell *cell, OpRun &run, const std::string &scope) {
-    must(ebb_device_open("cpu", 1, &device_));
-    must(ebb_params_create(device_, &params));
-    int index = -1;
-    for (int p = 0; p < cell->n_params; p++)
-      if (!cell->param[p].constant)
-        must(ebb_params_declare(params, scope.c_str(), &cell->param[p].spec, &index));
-    must(ebb_params_place(params, 1));
-    for (const auto &[name, value] : params_of(run, cell))
-      must(ebb_params_write(params, (scope + "." + name).c_str(), value.data(), int64_t(value.size())));
-  }
-  Parameters(const Parameters &) = delete;
-  Parameters &operator=(const Parameters &) = delete;
-  ~Parameters() {
-    ebb_params_destroy(params);
-    ebb_device_close(device_);
-  }
-  EbbParams *params = nullptr;
-
-private:
-  static void must(EbbStatus status) {
-    if (status != EBB_OK) throw std::runtime_error(ebb_error());
-  }
-  EbbDevice *device_ = nullptr;
-};
-
-Floats column(const Floats &all, size_t B, size_t T, size_t width, size_t t) {
-  Floats rows;
-  for (size_t b = 0; b < B; b++) {
-    const auto from = all.begin() + long((b * T + t) * width);
-    rows.insert(rows.end(), from, from + long(width));
-  }
-  return rows;
-}
-
-void stream(const EbbCell *cell, size_t B, size_t T) {
-  SCOPED_TRACE(std::string(cell->name) + ", B " + std::to_string(B));
-  const size_t I = size_t(cell->inputs), S = size_t(cell->states), O = size_t(cell->output.width);
-  const Tensor x = random_tensor({int64_t(B), int64_t(T), cell->inputs}, 1),
-               state = random_tensor({int64_t(B), cell->states}, 2),
-               elapsed = random_tensor({int64_t(B), int64_t(T)}, 3, 0, 1);
-  OpRun run("cell", config_of(cell, {true, true, false}), {x, state, elapsed}, outputs_of(cell), 2);
-  ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
-  const Parameters parameters(cell, run, "cell");
-  EbbCellStepper *made = nullptr;
-  ASSERT_EQ(ebb_cell_stepper_create(cell, parameters.params, "cell", int64_t(B), &made), EBB_OK)
-      << ebb_error();
-  const StepperPtr stepper(made);
-  Floats now = state.floats, y(B * O), rate(B * size_t(cell->rate.width)), most(B);
-  for (size_t t = 0; t < T; t++) {
-    const Floats in = column(x.floats, B, T, I, t), times = column(elapsed.floats, B, T, 1, t);
-    ASSERT_EQ(ebb_cell_stepper_step(made, in.data(), times.data(), now.data(), y.data(), rate.data()),
-              EBB_OK);
-    EXPECT_EQ(y, column(run.output(0), B, T, O, t)) << "step " << t;
-    EXPECT_EQ(now, column(run.output(1), B, T, S, t)) << "step " << t;
-    for (size_t b = 0; b < B && !rate.empty(); b++)
-      for (size_t u = 0; u < size_t(cell->rate.width); u++)
-        most[b] = std::fmax(most[b], rate[b * size_t(cell->rate.width) + u] * times[b] / float(cell->repeat));
-  }
-  // A sequence's largest is at least that of its last sub-steps.
-  for (size_t b = 0; b < B && !rate.empty(); b++) EXPECT_GE(run.output(2)[b], most[b] * (1 - 1e-6F));
-}
-
-TEST(CellStepper, SameBitsAsTheSequence) {
-  for (const size_t B : {1, 2, 3, 5, 16, 17, 33}) {
-    stream(sections_cell(9, 7).get(), B, 9);
-    EbbCfc cfc = ebb_cfc_defaults(3, 11);
-    EbbCell *made = nullptr;
-    ASSERT_EQ(ebb_cell_cfc(&cfc, &made), EBB_OK);
-    stream(CellPtr(made).get(), B, 4);
-  }
-  stream(sections_cell(3, 4).get(), 1, 135);
-}
-
-TEST(CellStepper, SaysWhatIsWrong) {
-  const CellPtr cell = formula_cell(EBB_CELL_ADD, 3);
-  OpRun run("cell", config_of(cell.get()), {random_tensor({1, 1, 3}, 1)}, 2);
-  const Parameters parameters(cell.get(), run, "cell");
-  EbbCellStepper *made = nullptr;
-  EXPECT_EQ(ebb_cell_stepper_create(cell.get(), parameters.params, "cell", 0, &made), EBB_INVALID);
-  EXPECT_EQ(ebb_cell_stepper_create(cell.get(), parameters.params, "other", 1, &made), EBB_NOT_FOUND);
-  EXPECT_EQ(made, nullptr);
-  ASSERT_EQ(ebb_cell_stepper_create(cell.get(), parameters.params, "cell", 1, &made), EBB_OK);
-  const StepperPtr stepper(made);
-  Floats x(3), state(3), y(3);
-  const float elapsed = -1;
-  EXPECT_EQ(ebb_cell_stepper_step(made, x.data(), &elapsed, state.data(), y.data(), nullptr), EBB_INVALID);
-}
-
 // ---- errors ----
 
 void expect_sentence(const std::string &says) {
@@ -511,7 +326,7 @@ void expect_setup(EbbStatus code, const char *says, const EbbCellConfig &config,
 TEST(CellErrors, Shapes) {
   const CellPtr cell = sections_cell(4, 3);
   const Tensor x = random_tensor({2, 5, 4}, 1), wrong = random_tensor({2, 4}, 2);
-  const auto with = [&](const Options &o) { return config_of(cell.get(), o); };
+  const auto with = [&](const CellInputs &o) { return config_of(cell.get(), o); };
   expect_setup(EBB_SHAPE, "x has 3 features; cell 'sections' was made for 4", with({}),
                {random_tensor({2, 5, 3}, 1)});
   expect_setup(EBB_SHAPE, "state has shape (2, 4), expected (2, 9)", with({true, false, false}), {x, wrong});
