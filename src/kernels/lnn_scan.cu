@@ -70,6 +70,7 @@ __global__ void lnn_scan_forward(EbbLnnScanArgs args) {
   for (int64_t chunk = 0; chunk < args.T; chunk += blockDim.x / EBB_WARP * LNN_STEPS) {
     const int64_t first = chunk + warp * LNN_STEPS;
     float keep[LNN_STEPS], add[LNN_STEPS], P = 1, S = 0;
+#pragma unroll
     for (int k = 0; k < LNN_STEPS; k++) {
       const EbbLnnFactor factor = factor_of(args, c, first + k);
       keep[k] = factor.keep;
@@ -77,9 +78,11 @@ __global__ void lnn_scan_forward(EbbLnnScanArgs args) {
       P *= keep[k], S = S * keep[k] + add[k];
     }
     float h = go_through(P, S, state, maps);
-    for (int k = 0; k < LNN_STEPS && c.valid && first + k < args.T; k++) {
+#pragma unroll
+    for (int k = 0; k < LNN_STEPS; k++) {
       h = keep[k] * h + add[k];
-      args.h[at(args, c, first + k)] = ebb_lnn_moves(&args, c.b, first + k) ? h : 0.0f;
+      if (c.valid && first + k < args.T)
+        args.h[at(args, c, first + k)] = ebb_lnn_moves(&args, c.b, first + k) ? h : 0.0f;
     }
   }
   if (args.final && c.valid && warp == 0) args.final[c.edge] = state;
@@ -106,6 +109,7 @@ __global__ void lnn_scan_backward(EbbLnnScanArgs args) {
     const int64_t last = args.T - 1 - chunk - warp * LNN_STEPS;
     EbbLnnFactor factor[LNN_STEPS];
     float dh[LNN_STEPS], P = 1, S = 0;
+#pragma unroll
     for (int k = 0; k < LNN_STEPS; k++) {
       const int64_t t = last - k;
       factor[k] = factor_of(args, c, t);
@@ -114,15 +118,16 @@ __global__ void lnn_scan_backward(EbbLnnScanArgs args) {
       P *= factor[k].keep, S = factor[k].keep * (S + dh[k]);
     }
     float G = go_through(P, S, state, maps);
-    for (int k = 0; k < LNN_STEPS && c.valid && last - k >= 0; k++)
-      G = step_back(args, c, last - k, factor[k], dh[k], G);
+#pragma unroll
+    for (int k = 0; k < LNN_STEPS; k++)
+      if (c.valid && last - k >= 0) G = step_back(args, c, last - k, factor[k], dh[k], G);
   }
   if (args.dh0 && c.valid && warp == 0) store_or_add(args.dh0, c.edge, state, args.add_dh0);
 }
 
 /* ---- what the inputs may be ---- */
 
-__global__ void check_rows(EbbLnnScanArgs args, EbbFault *fault) {
+__global__ void lnn_check_rows(EbbLnnScanArgs args, EbbFault *fault) {
   const int64_t i = (int64_t)blockIdx.x * CHECK_THREADS + threadIdx.x;
   if (args.lengths && i < args.B && (args.lengths[i] < 0 || args.lengths[i] > args.T))
     ebb_fault(fault, EBB_FAULT_LNN_LENGTH, (double)i, (double)args.lengths[i], (double)args.T, 0);
@@ -133,7 +138,7 @@ __global__ void check_rows(EbbLnnScanArgs args, EbbFault *fault) {
 }
 
 /* The largest dt / (steps tau); positive floats are ordered as their bits are. */
-__global__ void check_stiffness(EbbLnnScanArgs args, EbbFault *fault) {
+__global__ void lnn_check_stiffness(EbbLnnScanArgs args, EbbFault *fault) {
   const int64_t i = (int64_t)blockIdx.x * CHECK_THREADS + threadIdx.x, row = i / args.H;
   if (i >= args.B * args.T * args.H || !ebb_lnn_moves(&args, row / args.T, row % args.T)) return;
   const float dt = ebb_lnn_elapsed(&args, row / args.T, row % args.T) / (float)args.solver.steps;
@@ -147,11 +152,11 @@ __global__ void check_stiffness(EbbLnnScanArgs args, EbbFault *fault) {
 static EbbStatus check(const EbbLnnScanArgs *args, const EbbRun *run) {
   EbbFault *fault = ebb_fault_of(run);
   if (args->lengths || args->elapsed)
-    EBB_TRY(EBB_LAUNCH(run, check_rows, dim3(ebb_blocks(args->B * args->T, CHECK_THREADS)),
+    EBB_TRY(EBB_LAUNCH(run, lnn_check_rows, dim3(ebb_blocks(args->B * args->T, CHECK_THREADS)),
                        dim3(CHECK_THREADS), 0, *args, fault));
   if (args->guard != EBB_LNN_WARN && args->guard != EBB_LNN_ERROR) return EBB_OK;
   if (args->stiffness) EBB_TRY(ebb_cuda_zero(run, args->stiffness, sizeof *args->stiffness));
-  return EBB_LAUNCH(run, check_stiffness, dim3(ebb_blocks(args->B * args->T * args->H, CHECK_THREADS)),
+  return EBB_LAUNCH(run, lnn_check_stiffness, dim3(ebb_blocks(args->B * args->T * args->H, CHECK_THREADS)),
                     dim3(CHECK_THREADS), 0, *args, fault);
 }
 

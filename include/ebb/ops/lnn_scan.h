@@ -93,18 +93,20 @@ EBB_INLINE EbbLnnFactor ebb_lnn_polynomial(const float *r, float z, float tau) {
   return factor;
 }
 
+/* The polynomial within its limit, exact beyond. */
+EBB_INLINE EbbLnnFactor ebb_lnn_mended(const EbbLnnSolver *solver, float z, float tau) {
+  const EbbLnnFactor exact = ebb_lnn_exact(z, tau), factor = ebb_lnn_polynomial(solver->r, z, tau);
+  const bool beyond = -z > solver->limit;
+  const EbbLnnFactor mended = {beyond ? exact.keep : factor.keep, beyond ? exact.gain : factor.gain,
+                               beyond ? exact.slope : factor.slope};
+  return mended;
+}
+
 /* One sub-step of length dt. */
 EBB_INLINE EbbLnnFactor ebb_lnn_step(const EbbLnnSolver *solver, float tau, float dt) {
   const float z = -dt / tau;
   if (solver->exact) return ebb_lnn_exact(z, tau);
-  EbbLnnFactor factor = ebb_lnn_polynomial(solver->r, z, tau);
-  if (!solver->fall_back) return factor;
-  const EbbLnnFactor exact = ebb_lnn_exact(z, tau);
-  const bool beyond = -z > solver->limit;
-  factor.keep = beyond ? exact.keep : factor.keep;
-  factor.gain = beyond ? exact.gain : factor.gain;
-  factor.slope = beyond ? exact.slope : factor.slope;
-  return factor;
+  return solver->fall_back ? ebb_lnn_mended(solver, z, tau) : ebb_lnn_polynomial(solver->r, z, tau);
 }
 
 /* First one, then the other. */

@@ -34,12 +34,23 @@ static void chain_all(Factors *all, const Factors *then, int64_t n) {
   }
 }
 
+/* Copies of what the loops read again and again, so that they vectorise. */
 static void step_all(const EbbLnnSolver *solver, const float *restrict tau, float dt, int64_t n,
                      Factors *out) {
-  for (int64_t i = 0; i < n; i++) {
-    const EbbLnnFactor factor = ebb_lnn_step(solver, tau[i], dt);
-    out->keep[i] = factor.keep, out->gain[i] = factor.gain, out->slope[i] = factor.slope;
+  const EbbLnnSolver s = *solver;
+  float *restrict keep = out->keep, *restrict gain = out->gain, *restrict slope = out->slope;
+#define EBB_STEP_ALL(one)                                                                                    \
+  for (int64_t i = 0; i < n; i++) {                                                                          \
+    const EbbLnnFactor factor = (one);                                                                       \
+    keep[i] = factor.keep, gain[i] = factor.gain, slope[i] = factor.slope;                                   \
   }
+  if (s.exact)
+    EBB_STEP_ALL(ebb_lnn_exact(-dt / tau[i], tau[i]))
+  else if (s.fall_back)
+    EBB_STEP_ALL(ebb_lnn_mended(&s, -dt / tau[i], tau[i]))
+  else
+    EBB_STEP_ALL(ebb_lnn_polynomial(s.r, -dt / tau[i], tau[i]))
+#undef EBB_STEP_ALL
 }
 
 /* The sub-steps of step t, chained. */

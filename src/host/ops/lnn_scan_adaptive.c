@@ -21,11 +21,14 @@ static double try_row(const Frame *frame, int64_t b, double dt) {
   const EbbLnnScanArgs *args = frame->args;
   const int64_t H = args->H, from = (b * args->T + frame->t) * H;
   const double time = dt * (double)ebb_lnn_elapsed(args, b, frame->t);
-  double sum = 0;
+  const EbbLnnControl control = args->control; /* a copy, so that the loop vectorises */
+  const float *restrict tau = args->tau + from, *restrict a = args->a + from;
+  const double *restrict state = args->state + b * H;
+  double *restrict trial = args->trial + b * H, sum = 0;
   if (!ebb_lnn_moves(args, b, frame->t)) return 0;
+#pragma omp simd reduction(+ : sum)
   for (int64_t h = 0; h < H; h++)
-    sum += ebb_lnn_try(&args->control, (double)args->tau[from + h], (double)args->a[from + h], time,
-                       args->state[b * H + h], &args->trial[b * H + h]);
+    sum += ebb_lnn_try(&control, (double)tau[h], (double)a[h], time, state[h], &trial[h]);
   return sum;
 }
 
