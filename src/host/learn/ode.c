@@ -95,11 +95,12 @@ typedef struct Walk {
 } Walk;
 
 static EbbStatus check_finite(const Walk *walk, const double *x, double t) {
-  for (int64_t i = 0; i < walk->n; i++)
-    if (!isfinite(x[i]))
-      return ebb_fail(
-          EBB_NUMERIC, "ode: element (%lld, %lld) of the state is %s at t = %g; take smaller steps",
-          (long long)(walk->step.first + i / walk->D), (long long)(i % walk->D), ebb_nonfinite_name(x[i]), t);
+  for (int64_t i = 0; i < walk->n; i++) {
+    const int64_t row = walk->step.first + i / walk->D, element = i % walk->D;
+    if (isfinite(x[i])) continue;
+    return ebb_fail(EBB_NUMERIC, "ode: element (%lld, %lld) of the state is %s at t = %g; take smaller steps",
+                    (long long)row, (long long)element, ebb_nonfinite_name(x[i]), t);
+  }
   return EBB_OK;
 }
 
@@ -175,13 +176,23 @@ static EbbStatus walk_adaptive(Walk *walk) {
   return way * (walk->t1 - walk->step.t) > 0 ? exhausted(walk, tried) : EBB_OK;
 }
 
-static EbbStatus walk_rows(Walk *walk) {
-  EBB_TRY(stages_create(walk->n, &walk->stages));
+static bool walk_memory(Walk *walk) {
   walk->y = malloc(sizeof(double) * (size_t)walk->n);
   walk->error = malloc(sizeof(double) * (size_t)walk->n);
-  EbbStatus status = walk->y && walk->error ? check_finite(walk, walk->x, walk->step.t)
-                                            : ebb_fail(EBB_MEMORY, "ode: no memory for a step");
-  if (status == EBB_OK) status = walk->config->adaptive ? walk_adaptive(walk) : walk_fixed(walk);
+  return stages_create(walk->n, &walk->stages) && walk->y && walk->error;
+}
+
+static EbbStatus walk_on(Walk *walk) {
+  EBB_TRY(check_finite(walk, walk->x, walk->step.t));
+  return walk->config->adaptive ? walk_adaptive(walk) : walk_fixed(walk);
+}
+
+static EbbStatus walk_rows(Walk *walk) {
+  EbbStatus status;
+  if (walk_memory(walk))
+    status = walk_on(walk);
+  else
+    status = ebb_fail(EBB_MEMORY, "ode: no memory for a step of %lld numbers", (long long)walk->n);
   free(walk->y);
   free(walk->error);
   stages_destroy(&walk->stages);
@@ -199,9 +210,9 @@ EbbStatus ebb_ode_solve(const EbbOdeConfig *config, const EbbOdeRhs *rhs, int64_
                  .D = D,
                  .n = rows * D,
                  .t1 = t1,
-                 .x = x + first * D,
                  .tape = tape,
                  .track = tape ? &tape->track[first / rows] : NULL};
+    walk.x = x + first * D;
     EBB_TRY(walk_rows(&walk));
   }
   if (tape) tape->solved = true;

@@ -21,13 +21,11 @@ static void back_destroy(Back *back) {
   free(back->states);
 }
 
-static EbbStatus back_create(int64_t n, int64_t checkpoint, Back *out) {
-  EBB_TRY(stages_create(n, &out->stages));
+static bool back_create(int64_t n, int64_t checkpoint, Back *out) {
   out->lambda = malloc(sizeof(double) * (size_t)n * EBB_STAGES);
   out->dk = malloc(sizeof(double) * (size_t)n);
   out->states = malloc(sizeof(double) * (size_t)n * (size_t)checkpoint);
-  if (out->lambda && out->dk && out->states) return EBB_OK;
-  return ebb_fail(EBB_MEMORY, "ode: no memory for the gradient of %lld numbers", (long long)n);
+  return stages_create(n, &out->stages) && out->lambda && out->dk && out->states;
 }
 
 /* dL/dk_s; false where nothing depends on the slope. */
@@ -96,13 +94,23 @@ static EbbStatus track_back(const EbbOdeTape *tape, const Track *track, const Eb
   return EBB_OK;
 }
 
+static EbbStatus tracks_back(const EbbOdeTape *tape, const EbbOdeRhs *rhs, Back *back, double *g,
+                             double *dtheta) {
+  for (int64_t i = 0; i < tape->tracks; i++)
+    EBB_TRY(track_back(tape, &tape->track[i], rhs, back, g + tape->track[i].first * tape->D, dtheta));
+  return EBB_OK;
+}
+
 EbbStatus ebb_ode_adjoint(const EbbOdeTape *tape, const EbbOdeRhs *rhs, double *g, double *dtheta) {
   if (!tape->solved) return ebb_fail(EBB_STATE, "ode: the tape holds no solution; solve with it first");
   if (!rhs->vjp) return ebb_fail(EBB_INVALID, "ode: the right-hand side has no vjp");
+  const int64_t n = tape->track[0].rows * tape->D;
   Back back = {0};
-  EbbStatus status = back_create(tape->track[0].rows * tape->D, tape->checkpoint, &back);
-  for (int64_t i = 0; i < tape->tracks && status == EBB_OK; i++)
-    status = track_back(tape, &tape->track[i], rhs, &back, g + tape->track[i].first * tape->D, dtheta);
+  EbbStatus status;
+  if (back_create(n, tape->checkpoint, &back))
+    status = tracks_back(tape, rhs, &back, g, dtheta);
+  else
+    status = ebb_fail(EBB_MEMORY, "ode: no memory for the gradient of %lld numbers", (long long)n);
   back_destroy(&back);
   return status;
 }

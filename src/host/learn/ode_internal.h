@@ -35,7 +35,8 @@ typedef struct Stages {
   double *k;     /* (EBB_STAGES, n): slopes */
   double *point; /* (EBB_STAGES, n): where they were taken */
 } Stages;
-EbbStatus stages_create(int64_t n, Stages *out) EBB_MUST_CHECK;
+/* false: no memory; stages_destroy all the same. */
+bool stages_create(int64_t n, Stages *out) EBB_MUST_CHECK;
 void stages_destroy(Stages *stages);
 
 /* One step's problem: which rows, from where. */

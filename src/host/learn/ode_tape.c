@@ -4,12 +4,10 @@
 
 #include "host/learn/ode_internal.h"
 
-EbbStatus stages_create(int64_t n, Stages *out) {
+bool stages_create(int64_t n, Stages *out) {
   const size_t bytes = sizeof(double) * (size_t)n * EBB_STAGES;
   *out = (Stages){.n = n, .k = malloc(bytes), .point = malloc(bytes)};
-  if (out->k && out->point) return EBB_OK;
-  stages_destroy(out);
-  return ebb_fail(EBB_MEMORY, "ode: no memory for the stages of %lld numbers", (long long)n);
+  return out->k && out->point;
 }
 
 void stages_destroy(Stages *stages) {

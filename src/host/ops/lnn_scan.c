@@ -95,10 +95,11 @@ static EbbStatus check_inputs(const EbbLnnScanArgs *args) {
   for (int64_t b = 0; b < args->B && args->lengths; b++)
     if (args->lengths[b] < 0 || args->lengths[b] > args->T)
       return ebb_fault_fail(EBB_FAULT_LNN_LENGTH, (double)b, (double)args->lengths[b], (double)args->T, 0);
-  for (int64_t i = 0; i < args->B * args->T && args->elapsed; i++)
+  for (int64_t i = 0; i < args->B * args->T && args->elapsed; i++) {
+    const int64_t b = i / args->T, t = i % args->T;
     if (!(args->elapsed[i] >= 0 && isfinite(args->elapsed[i])))
-      return ebb_fault_fail(EBB_FAULT_LNN_ELAPSED, (double)(i / args->T), (double)(i % args->T),
-                            (double)args->elapsed[i], 0);
+      return ebb_fault_fail(EBB_FAULT_LNN_ELAPSED, (double)b, (double)t, (double)args->elapsed[i], 0);
+  }
   return EBB_OK;
 }
 

@@ -1,17 +1,26 @@
 /* Cases of kind "layer" for layers "lnn", "lnn_model" and "lnn_model_ffn". */
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ebb/lnn.h"
 #include "host/verify/verify_internal.h"
 
-/* Sub-steps that may be tried where the case names tolerances but no limit. */
-static const int64_t many_attempts = 10000;
+/* Sub-steps that may be tried at most, and where the case names tolerances but no limit. */
+static const double many_attempts = 10000;
 
 static double number_at(const Case *c, const char *key, double otherwise) {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->config, key);
   return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+static EbbStatus size_at(const Case *c, const char *key, int64_t otherwise, int64_t *size) {
+  const double value = number_at(c, key, (double)otherwise), most = 1e6;
+  if (!(value >= 1 && value <= most))
+    return ebb_fail(EBB_FORMAT, "%s: %s in its config is %g, which is no size from 1 to %g", c->path, key,
+                    value, most);
+  *size = (int64_t)value;
+  return EBB_OK;
 }
 
 /* The number behind `key` in "atol 1e-4 rtol 1e-2 dt0 .25 max 100". */
@@ -24,18 +33,20 @@ static EbbStatus model_of(const Case *c, const EbbStoredTensor *x, EbbLnn *model
   const char *solver = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->config, "solver"));
   const char *tol = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->config, "tol"));
   const char *layer = ebb_safetensors_metadata(c->file, "layer");
+  int64_t steps = 1;
   EBB_TRY(case_require_rank(c, x, 3));
   *model = ebb_lnn_defaults(x->shape.dim[2]);
-  model->hidden = (int64_t)number_at(c, "hidden", (double)model->input);
-  model->layers = (int64_t)number_at(c, "layers", 1);
+  EBB_TRY(size_at(c, "hidden", model->input, &model->hidden));
+  EBB_TRY(size_at(c, "layers", 1, &model->layers));
+  EBB_TRY(size_at(c, "substeps", 1, &steps));
   model->dropout = number_at(c, "dropout", 0);
   model->ffn = !strcmp(layer, "lnn_model_ffn");
-  EBB_TRY(ebb_lnn_solver(solver ? solver : "exact", (int64_t)number_at(c, "substeps", 1), &model->solver));
+  EBB_TRY(ebb_lnn_solver(solver ? solver : "exact", steps, &model->solver));
   if (!tol || !*tol) return EBB_OK;
   model->solver.atol = word_at(tol, "atol", model->solver.atol);
   model->solver.rtol = word_at(tol, "rtol", model->solver.rtol);
   model->solver.first_step = word_at(tol, "dt0", model->solver.first_step);
-  model->solver.attempts = (int64_t)word_at(tol, "max", (double)many_attempts);
+  model->solver.attempts = (int64_t)fmin(word_at(tol, "max", many_attempts), many_attempts);
   return EBB_OK;
 }
 
@@ -81,26 +92,38 @@ static EbbStatus compare_gradients(Case *c, EbbGraph *graph, const EbbRun *run, 
   return case_compare_params(c, "expect.grad.", "grad", true);
 }
 
-/* The op's log (1, T, attempts, 3) as the case has it: (step, time, length, error) of every tried sub-step.
- */
-static EbbStatus compare_log(Case *c, EbbGraph *graph, EbbValue value) {
-  const EbbStoredTensor *expected = case_tensor(c, "expect.dopri_log");
-  const EbbShape shape = ebb_graph_shape(graph, value);
-  const int64_t size = ebb_shape_size(&shape), tried = size / 3, attempts = shape.dim[2];
-  float *log = malloc(sizeof *log * (size_t)size), *rows = malloc(sizeof *rows * 4 * (size_t)tried);
-  EbbStatus status = log && rows ? ebb_graph_read(graph, value, log)
-                                 : ebb_fail(EBB_MEMORY, "no memory for the log of %s", c->path);
+/* Sub-steps of a log (tried, 3) of which `attempts` belong to a step, as the case has them: (step, time,
+   length, error) of each that was made. Returns their number. */
+static int64_t gather_log(const float *log, int64_t tried, int64_t attempts, float *rows) {
   int64_t n = 0;
-  for (int64_t i = 0; i < tried && status == EBB_OK; i++) {
+  for (int64_t i = 0; i < tried; i++) {
+    const int64_t step = i / attempts;
     if (!(log[3 * i + 1] > 0)) continue;
-    rows[4 * n] = (float)(i / attempts);
+    rows[4 * n] = (float)step;
     memcpy(rows + 4 * n++ + 1, log + 3 * i, 3 * sizeof *log);
   }
+  return n;
+}
+
+static EbbStatus compare_rows(Case *c, const float *rows, int64_t n) {
   const EbbShape is = ebb_shape(n, 4);
-  if (status == EBB_OK && ebb_shape_equal(&is, &expected->shape))
-    status = case_compare(c, "expect.dopri_log", "param", rows, 4 * n);
-  else if (status == EBB_OK)
-    case_fact(c, "dopri_log: number of sub-steps", false);
+  if (ebb_shape_equal(&is, &case_tensor(c, "expect.dopri_log")->shape))
+    return case_compare(c, "expect.dopri_log", "param", rows, 4 * n);
+  case_fact(c, "dopri_log: number of sub-steps", false);
+  return EBB_OK;
+}
+
+static EbbStatus compare_log(Case *c, EbbGraph *graph, EbbValue value) {
+  const EbbShape shape = ebb_graph_shape(graph, value);
+  const int64_t size = ebb_shape_size(&shape), tried = size / 3;
+  float *log = malloc(sizeof *log * (size_t)size), *rows = malloc(sizeof *rows * 4 * (size_t)tried);
+  EbbStatus status;
+  if (log && rows) {
+    status = ebb_graph_read(graph, value, log);
+    if (status == EBB_OK) status = compare_rows(c, rows, gather_log(log, tried, shape.dim[2], rows));
+  } else {
+    status = ebb_fail(EBB_MEMORY, "no memory for the log of %s", c->path);
+  }
   free(log);
   free(rows);
   return status;

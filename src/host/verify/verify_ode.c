@@ -68,7 +68,7 @@ static EbbStatus load(const Case *c, Network *net) {
 }
 
 static EbbStatus compare_doubles(Case *c, const char *name, const double *values, int64_t size) {
-  float *floats = malloc(sizeof *floats * (size_t)size + 1);
+  float *floats = calloc((size_t)size + 1, sizeof *floats);
   if (!floats) return ebb_fail(EBB_MEMORY, "no memory to compare '%s'", name);
   for (int64_t i = 0; i < size; i++) floats[i] = (float)values[i];
   EbbStatus status = case_compare(c, name, "output", floats, size);
@@ -91,7 +91,7 @@ static EbbStatus compare_log(Case *c, const EbbOdeTape *tape) {
   int64_t count;
   const EbbOdeTrial *trial = ebb_ode_tape_trials(tape, &count);
   if (!count || !case_tensor(c, "dopri5_log")) return EBB_OK;
-  double *log = malloc(sizeof *log * 3 * (size_t)count);
+  double *log = calloc(3 * (size_t)count, sizeof *log);
   if (!log) return ebb_fail(EBB_MEMORY, "no memory for %s", c->path);
   for (int64_t i = 0; i < count; i++)
     log[3 * i] = trial[i].t, log[3 * i + 1] = trial[i].dt, log[3 * i + 2] = trial[i].error;
