@@ -290,10 +290,10 @@ TEST(RowsCuda, GivesWhatTheCpuGives) {
     SCOPED_TRACE(test.name);
     const auto cpu = test.run("cpu"), cuda = test.run("cuda");
     ASSERT_EQ(cpu.size(), cuda.size());
-    // The gradient through a norm of one feature is 0, of which rounding leaves something.
+    // The gradient through a norm of one feature is 0, of which rounding times 1 / sqrt(eps) is left.
     for (size_t i = 0; i < cpu.size(); i++)
       if (test.name == "row_norm 1 x 1")
-        expect_near(cuda[i], cpu[i], 1e-6, "1 x 1");
+        expect_near(cuda[i], cpu[i], 3e-5, "1 x 1");
       else
         EXPECT_LT(relative_error(cuda[i], cpu[i]), 3e-6) << i;
   }
