@@ -17,14 +17,15 @@ static EbbStatus config_of(const Case *c, EbbLeakyAttentionConfig *config) {
 
 static EbbStatus run(Case *c, EbbGraph *graph) {
   const EbbRun step = {.device = c->device, .training = true};
-  const EbbStoredTensor *input;
+  const EbbStoredTensor *input, *lengths = case_tensor(c, "input.lengths");
   EbbLeakyAttentionConfig config;
-  EbbValue x, y, weights;
+  EbbValue x, y, weights, rows = EBB_NO_VALUE;
   EBB_TRY(config_of(c, &config));
   EBB_TRY(case_require(c, "input.x", &input));
   EBB_TRY(case_require_rank(c, input, 3));
   EBB_TRY(ebb_graph_input(graph, "x", EBB_F32, input->shape, true, &x));
-  EBB_TRY(ebb_leaky_attention_record(graph, "", &config, x, EBB_NO_VALUE, &y, &weights));
+  if (lengths) EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, lengths->shape, false, &rows));
+  EBB_TRY(ebb_leaky_attention_record(graph, "", &config, x, rows, &y, &weights));
   EBB_TRY(ebb_graph_output(graph, y));
   EBB_TRY(ebb_graph_output(graph, weights));
   EBB_TRY(ebb_params_place(c->params, 0));
@@ -32,6 +33,7 @@ static EbbStatus run(Case *c, EbbGraph *graph) {
   EBB_TRY(case_require_params(c));
   EBB_TRY(ebb_graph_layout(graph));
   EBB_TRY(case_feed_floats(c, graph, x, input, 0));
+  if (lengths) EBB_TRY(case_feed_integers(c, graph, rows, lengths, 0));
   EBB_TRY(ebb_graph_forward(graph, &step));
   if (case_tensor(c, "expect.attn"))
     EBB_TRY(case_compare_value(c, "expect.attn", "output", graph, weights, false));
