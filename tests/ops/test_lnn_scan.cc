@@ -282,6 +282,12 @@ TEST_P(LnnScan, ExhaustedAttemptsAreAnError) {
   OpRun run("lnn_scan", config, {filled({1, 2, 3}, 0.5F), filled({1, 2, 3}, 1)}, 1, 1, true, GetParam());
   EXPECT_EQ(run.forward(), EBB_INVALID);
   EXPECT_NE(std::string(ebb_error()).find("in 5 sub-steps"), std::string::npos) << ebb_error();
+  Tensor a = filled({3, 2, 1}, 0);
+  a.floats[3] = 1; // row 1, step 1: the only one that moves
+  config.per_sample = true;
+  OpRun own("lnn_scan", config, {filled({3, 2, 1}, 0.5F), a}, 1, 3, true, GetParam());
+  EXPECT_EQ(own.forward(), EBB_INVALID);
+  EXPECT_NE(std::string(ebb_error()).find("step 1 of row 1"), std::string::npos) << ebb_error();
 }
 
 // A row that chooses its own steps is not touched by a stiff neighbour; in one group it is.

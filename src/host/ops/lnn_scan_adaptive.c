@@ -56,7 +56,8 @@ static void accept(const Frame *frame) {
   }
 }
 
-static EbbStatus walk(const Frame *frame) {
+/* Whether the sub-steps got to the end of the step. */
+static bool walk(const Frame *frame) {
   const EbbLnnScanArgs *args = frame->args;
   const int64_t index = frame->group * args->T + frame->t, attempts = args->control.attempts;
   double *taken = args->taken + index * attempts, time = 0, dt = args->control.first_step;
@@ -75,9 +76,7 @@ static EbbStatus walk(const Frame *frame) {
     dt *= ebb_tableau_growth(error);
   }
   args->counts[index] = count;
-  if (time >= 1) return EBB_OK;
-  return ebb_fault_fail(EBB_FAULT_LNN_ATTEMPTS, (double)frame->t, (double)first_row(frame), time,
-                        (double)attempts);
+  return time >= 1;
 }
 
 static void start(const EbbLnnScanArgs *args, int64_t b) {
@@ -96,21 +95,38 @@ static void emit(const Frame *frame) {
   }
 }
 
-static EbbStatus group_forward(const EbbLnnScanArgs *args, const EbbRun *run, int64_t group) {
+/* The first step that was not finished; T where all were. */
+static int64_t group_forward(const EbbLnnScanArgs *args, const EbbRun *run, int64_t group) {
   Frame frame = {args, run, group, 0};
   const int64_t rows = args->control.group_rows;
   for (int64_t r = 0; r < rows; r++) start(args, group * rows + r);
   for (; frame.t < args->T; frame.t++) {
-    EBB_TRY(walk(&frame));
+    if (!walk(&frame)) return frame.t;
     emit(&frame);
   }
   for (int64_t i = group * rows * args->H; i < (group + 1) * rows * args->H && args->final; i++)
     args->final[i] = (float)args->state[i];
-  return EBB_OK;
+  return args->T;
 }
 
-/* Errors are told by the thread that asked, so groups run one after the other. */
+static EbbStatus exhausted(const EbbLnnScanArgs *args, int64_t group, int64_t t) {
+  const int64_t index = group * args->T + t, attempts = args->control.attempts;
+  double time = 0;
+  for (int32_t i = 0; i < args->counts[index]; i++) time += args->taken[index * attempts + i];
+  return ebb_fault_fail(EBB_FAULT_LNN_ATTEMPTS, (double)t, (double)(group * args->control.group_rows), time,
+                        (double)attempts);
+}
+
+/* Groups side by side, or the rows of the only one. A sentence belongs to the thread that asked, so how far a
+   group got is kept until all are done, where its first row's error stood. */
 EbbStatus ebb_lnn_adaptive_forward(const EbbLnnScanArgs *args, const EbbRun *run) {
-  for (int64_t group = 0; group < args->control.groups; group++) EBB_TRY(group_forward(args, run, group));
+  const int64_t groups = args->control.groups, rows = args->control.group_rows;
+#pragma omp parallel for num_threads(EBB_THREADS(run)) if (groups > 1)
+  for (int64_t group = 0; group < groups; group++)
+    args->row_error[group * rows] = (double)group_forward(args, run, group);
+  for (int64_t group = 0; group < groups; group++) {
+    const int64_t t = (int64_t)args->row_error[group * rows];
+    if (t < args->T) return exhausted(args, group, t);
+  }
   return EBB_OK;
 }
