@@ -135,11 +135,14 @@ def run_seconds(job, pass_name, steps):
     return clock.stop() / 1e3
 
 
-def expected_seconds(job, pass_name):
-    """Of a pass over all steps, from a second run over a few of them."""
-    steps = min(PROBE_STEPS, job.shape.T)
-    run_seconds(job, pass_name, steps)
-    return run_seconds(job, pass_name, steps) * job.shape.T / steps
+def expected_seconds(job, pass_name, limit):
+    """Of a pass over all steps, from a run over a few of them, or over one where that tells enough."""
+    T = job.shape.T
+    first = run_seconds(job, pass_name, 1) * T
+    if first > 10 * limit:
+        return first
+    steps = min(PROBE_STEPS, T)
+    return run_seconds(job, pass_name, steps) * T / steps
 
 
 def reason_against(job, pass_name, limit):
@@ -147,7 +150,7 @@ def reason_against(job, pass_name, limit):
     wanted, left = memory_wanted(job, pass_name), memory_left(job.device)
     if wanted > left:
         return f"needs about {wanted / 2**30:.1f} GiB; {left / 2**30:.1f} GiB are free"
-    seconds = expected_seconds(job, pass_name)
+    seconds = expected_seconds(job, pass_name, limit)
     if seconds > limit:
         return f"would take about {seconds:.0f} s"
     return None
@@ -156,7 +159,7 @@ def reason_against(job, pass_name, limit):
 def timed_runs(job, pass_name, options):
     """Milliseconds of each run: --repeat of them, fewer (but one at least) when --budget is over."""
     times, clock = [], ProcessorClock() if options.clock == "cpu" else Clock(job.device)
-    if expected_seconds(job, pass_name) < options.budget / 2:
+    if expected_seconds(job, pass_name, options.budget) < options.budget / 2:
         job.run(pass_name)
     end = time.perf_counter() + options.budget
     while len(times) < options.repeat and (not times or time.perf_counter() < end):

@@ -253,12 +253,12 @@ def ebb_times(names, options):
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def benchmark_rows(text):
-    """Name and wall time in ms of every successful run in Google Benchmark's JSON; none where nothing matched."""
+def benchmark_rows(text, clock="real_time"):
+    """Name and time in ms of every successful run in Google Benchmark's JSON; none where nothing matched."""
     scale = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
     for row in json.loads(text)["benchmarks"] if text.strip() else []:
         if row.get("run_type") == "iteration" and not row.get("error_occurred"):
-            yield row["name"], row["real_time"] * scale[row["time_unit"]]
+            yield row["name"], row[clock] * scale[row["time_unit"]]
 
 
 def processor_name():
