@@ -1,70 +1,109 @@
-// Recurrent cells forward, and forward and backward, at the sizes of the LTC paper's tasks.
-// ltc/<H>x<I>/<B>x<T>; sparse: half of the synapses exist; cfc: a backbone of 128 units. Gsyn/s counts each
-// synapse of a sub-step once.
+// Recurrent cells: <cell>/<H>x<I>/<B>x<T>/forward|backward. Without EBB_BENCH_CELLS these are the sizes of
+// the LTC paper's tasks and around; with it, the ones that it lists: EBB_BENCH_CELLS="ltc/64x32/16x128
+// cfc/..." sparse: half of the synapses exist; cfc: a backbone of 128 units; autoncp: H/8 motor neurons, as
+// ncps draws them. Gsyn/s counts each synapse of a sub-step once.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <sstream>
+#include <stdexcept>
 #include <string>
-#include <vector>
 
-#include "ebb/cells.h"
+#include "ebb/config.h"
 #include "ebb/ops/cell.h"
 #include "support/node.h"
+
+extern "C" {
+#include "host/models/cell_config.h"
+}
 
 namespace {
 
 using ebb_bench::Kind;
 using ebb_bench::must;
 
-struct CellDeleter {
-  void operator()(EbbCell *cell) const { ebb_cell_destroy(cell); }
+struct CellKind {
+  const char *name, *layer, *wiring;
+  bool mixed_memory;
 };
-using CellPtr = std::unique_ptr<EbbCell, CellDeleter>;
+const CellKind kKinds[] = {{"ltc", "ltc", "", false},
+                           {"sparse", "ltc", "random", false},
+                           {"ltc_autoncp", "ltc", "autoncp", false},
+                           {"ltc_mixed", "ltc", "", true},
+                           {"cfc", "cfc", "", false},
+                           {"wired_cfc", "wired_cfc", "autoncp", false},
+                           {"cfc_mixed", "cfc", "", true},
+                           {"lstm", "lstm", "", false}};
+const char *const kCases =
+    "ltc/32x32/16x32 ltc/32x32/1x32 ltc/32x32/64x32 ltc/32x5/16x16 ltc/128x32/16x32 sparse/32x32/16x32 "
+    "sparse/32x32/1x32 ltc_autoncp/32x32/16x32 cfc/32x5/16x16 cfc/128x32/16x32 lstm/32x32/16x32";
 
 struct Row {
-  const char *name;
-  int64_t H, I, B, T;
+  const CellKind *kind;
+  int H, I, B, T;
 };
-const Row kRows[] = {{"ltc", 32, 32, 16, 32},   {"ltc", 32, 32, 1, 32},   {"ltc", 32, 32, 64, 32},
-                     {"ltc", 32, 5, 16, 16},    {"ltc", 128, 32, 16, 32}, {"sparse", 32, 32, 16, 32},
-                     {"sparse", 32, 32, 1, 32}, {"cfc", 32, 5, 16, 16},   {"cfc", 128, 32, 16, 32}};
 
-CellPtr make_ltc(const Row &row, bool sparse) {
-  EbbLtc ltc = ebb_ltc_defaults(row.I, row.H);
-  std::vector<float> exists(size_t(row.H * row.H)), sensory(size_t(row.I * row.H));
-  for (size_t i = 0; i < exists.size(); i++) exists[i] = float(i * 2654435761U >> 7 & 1);
-  for (size_t i = 0; i < sensory.size(); i++) sensory[i] = float(i * 2654435761U >> 9 & 1);
-  if (sparse) ltc.wiring.exists = exists.data(), ltc.wiring.sensory_exists = sensory.data();
-  EbbCell *cell = nullptr;
-  must(ebb_cell_ltc(&ltc, &cell));
-  return CellPtr(cell);
+Row row_of(const std::string &text) {
+  const size_t slash = text.find('/');
+  Row row = {};
+  for (const CellKind &kind : kKinds)
+    if (text.substr(0, slash) == kind.name) row.kind = &kind;
+  const bool read = slash != std::string::npos &&
+                    std::sscanf(text.c_str() + slash, "/%dx%d/%dx%d", &row.H, &row.I, &row.B, &row.T) == 4;
+  if (!row.kind || !read || row.H < 1 || row.I < 1 || row.B < 1 || row.T < 1)
+    throw std::runtime_error("EBB_BENCH_CELLS: '" + text + "' is no <cell>/<H>x<I>/<B>x<T>");
+  return row;
 }
 
-CellPtr make_cell(const Row &row) {
-  if (std::string(row.name) != "cfc") return make_ltc(row, std::string(row.name) == "sparse");
-  const EbbCfc cfc = ebb_cfc_defaults(row.I, row.H);
+std::string wiring_text(const Row &row) {
+  const std::string units = std::to_string(row.H), kind = row.kind->wiring;
+  if (kind == "random") return "random(units=" + units + ", motors=" + units + ", sparsity=0.5)";
+  if (kind == "autoncp")
+    return "autoncp(units=" + units + ", motors=" + std::to_string(std::max(row.H / 8, 1)) + ")";
+  return "null";
+}
+
+struct Deleter {
+  void operator()(EbbConfig *config) const { ebb_config_destroy(config); }
+  void operator()(EbbCell *cell) const { ebb_cell_destroy(cell); }
+};
+
+std::unique_ptr<EbbCell, Deleter> make_cell(const Row &row) {
+  EbbConfig *created = nullptr;
+  must(ebb_config_create(&created));
+  const std::unique_ptr<EbbConfig, Deleter> config(created);
+  const std::string layer = "model.layer.";
+  for (const std::string &assignment :
+       {"model.d_model=" + std::to_string(row.H), layer + "_name_=" + row.kind->layer,
+        layer + "wiring=" + wiring_text(row),
+        layer + "mixed_memory=" + (row.kind->mixed_memory ? "true" : "false")})
+    must(ebb_config_override(config.get(), assignment.c_str()));
   EbbCell *cell = nullptr;
-  must(ebb_cell_cfc(&cfc, &cell));
-  return CellPtr(cell);
+  must(ebb_cell_from_config(config.get(), row.I, &cell));
+  return std::unique_ptr<EbbCell, Deleter>(cell);
 }
 
 void bench_cell(benchmark::State &state, const Row &row, bool backward) {
-  const CellPtr cell = make_cell(row);
+  const auto cell = make_cell(row);
   EbbCellConfig config = {};
   config.cell = cell.get();
   ebb_bench::Node node("cell", config, {{Kind::kKernel, {row.B, row.T, row.I}}}, backward, 2);
   const double seconds = node.time(state);
   double synapses = 0;
   for (int t = 0; t < cell->n_tables; t++) synapses += cell->table[t].count * (t ? 1.0 : cell->repeat);
-  if (cell->n_tables) state.counters["Gsyn/s"] = synapses * double(row.B * row.T) / seconds * 1e-9;
+  if (cell->n_tables) state.counters["Gsyn/s"] = synapses * row.B * row.T / seconds * 1e-9;
 }
 
 } // namespace
 
 void ebb_bench::register_benches() {
-  for (const Row &row : kRows)
-    for (const bool backward : {false, true}) {
-      const std::string name = std::string(row.name) + "/" + std::to_string(row.H) + "x" +
-                               std::to_string(row.I) + "/" + std::to_string(row.B) + "x" +
-                               std::to_string(row.T) + (backward ? "/backward" : "/forward");
-      add(name, [row, backward](benchmark::State &state) { bench_cell(state, row, backward); });
-    }
+  const char *chosen = std::getenv("EBB_BENCH_CELLS");
+  std::istringstream cases(chosen ? chosen : kCases);
+  for (std::string text; cases >> text;) {
+    const Row row = row_of(text);
+    for (const bool backward : {false, true})
+      add(text + (backward ? "/backward" : "/forward"),
+          [row, backward](benchmark::State &state) { bench_cell(state, row, backward); });
+  }
 }

@@ -212,20 +212,20 @@ def add_common_arguments(parser):
         choices=CELLS,
         default=list(CELLS),
         metavar="CELL",
-        help="of " + ", ".join(CELLS),
+        help=", ".join(CELLS),
     )
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES), help="default: both")
     parser.add_argument("-I", "--inputs", type=int, default=32, help="inputs a step (default 32)")
     parser.add_argument(
         "--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores"
     )
-    parser.add_argument("--repeat", type=int, default=7, help="timed runs at most (default 7)")
+    parser.add_argument("--repeat", type=int, default=7, help="timed runs at most (default %(default)s)")
     parser.add_argument(
         "--budget",
         type=float,
         default=4,
         metavar="S",
-        help="seconds after which no further run begins (default 4)",
+        help="seconds after which no further run begins (default %(default)s)",
     )
     parser.add_argument(
         "--limit",
