@@ -4,7 +4,8 @@
 Prints a line a cell, shape and pass: both medians, ncps / ebb (above 1: ebb is faster), and the range of ncps' runs.
 `forward` is the forward pass alone, `train` forward and backward, with gradients of the parameters and of the input.
 What ncps cannot do in --limit seconds or in the memory that is free is left out, and said. Before the times, `ebb
-verify` runs one case of each cell that ncps wrote, with the same options: both compute the same. The default: five cells, six shapes, in a few minutes.
+verify` runs one case of each cell that ncps wrote, with the same options: both compute the same. Without options,
+five cells and six shapes take a few minutes.
 """
 
 import argparse

@@ -4,8 +4,9 @@
 The first line describes the machine. A line a cell, shape and pass follows: the median of its runs in milliseconds,
 the fastest and the slowest of them, and how many there were; or `left_out` with the reason, where a run would take
 longer than --limit or more memory than there is. On a busy machine several threads wait for one another and wall
-time says little: there, `--threads 1 --clock cpu` counts the processor's time. `forward` keeps nothing for a backward pass, as in inference;
-`train` is forward and backward, with gradients of the parameters and of the input. Everything is float32.
+time says little: there, `--threads 1 --clock cpu` counts the processor's time. `forward` keeps nothing for a backward
+pass, as in inference; `train` is forward and backward, with gradients of the parameters and of the input. Everything
+is float32.
 """
 
 import argparse
@@ -138,9 +139,9 @@ def run_seconds(job, pass_name, steps):
 def expected_seconds(job, pass_name, limit):
     """Of a pass over all steps, from a run over a few of them, or over one where that tells enough."""
     T = job.shape.T
-    first = run_seconds(job, pass_name, 1) * T
-    if first > 10 * limit:
-        return first
+    each = min(run_seconds(job, pass_name, 1) for _ in range(3))  # the first sets PyTorch up
+    if each * T > 10 * limit:
+        return each * T
     steps = min(PROBE_STEPS, T)
     return run_seconds(job, pass_name, steps) * T / steps
 
