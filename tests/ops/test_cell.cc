@@ -118,7 +118,8 @@ void expect_close(float value, float expected, const std::string &what) {
 }
 
 // Against the program taken literally.
-void compare(const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with) {
+void compare_on(const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with,
+                const std::string &device) {
   SCOPED_TRACE(std::string(cell->name) + ", B " + std::to_string(B));
   std::vector<Tensor> in = {random_tensor({B, T, cell->inputs}, 1)};
   if (with.state) in.push_back(random_tensor({B, cell->states}, 2));
@@ -126,7 +127,7 @@ void compare(const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with) 
   std::vector<int32_t> lengths;
   for (int64_t b = 0; b < B; b++) lengths.push_back(int32_t((b * 5 + 3) % (T + 1)));
   if (with.lengths) in.push_back(ebb_test::integer_tensor({B}, lengths));
-  OpRun run("cell", config_of(cell, with), in, outputs_of(cell), 2, B % 2 == 1);
+  OpRun run("cell", config_of(cell, with), in, outputs_of(cell), 2, B % 2 == 1, device);
   ASSERT_EQ(run.status, EBB_OK) << ebb_error();
   ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
   const Floats y = run.output(0), states = run.output(1);
@@ -146,6 +147,10 @@ void compare(const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with) 
     }
     if (cell->rate.width) expect_close(run.output(2)[b], reference.rate, "rates");
   }
+}
+
+void compare(const EbbCell *cell, int64_t B, int64_t T, const CellInputs &with) {
+  for (const std::string &device : ebb_test::devices()) compare_on(cell, B, T, with, device);
 }
 
 TEST(CellValues, AgreeWithTheProgramTakenLiterally) {
@@ -194,7 +199,7 @@ TEST(CellValues, GradientsOfLongSequencesAreAsAccurateAsShortOnes) {
       EXPECT_LT(relative_error(run.param_grad(made->param[p].name), grad[p]), 1e-6) << made->param[p].name;
 }
 
-TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {
+void ended_sequences(const std::string &device) {
   const CellPtr cell = sections_cell(4, 3);
   const int64_t B = 5, T = 6;
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -206,7 +211,7 @@ TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {
       for (size_t i = 0; i < 4; i++) x.floats[(b * 6 + t) * 4 + i] = nan;
     }
   OpRun run("cell", config_of(cell.get(), {false, true, true}),
-            {x, elapsed, ebb_test::integer_tensor({B}, lengths)}, 3);
+            {x, elapsed, ebb_test::integer_tensor({B}, lengths)}, 3, 1, true, device);
   ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
   run.backward(Floats(size_t(B * T * cell->output.width), 1));
   const Floats y = run.output(0), states = run.output(1), dx = run.input_grad(0);
@@ -223,6 +228,13 @@ TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {
       for (size_t s = 0; s < S; s++)
         EXPECT_EQ(states[(b * 6 + t) * S + s], t ? states[(b * 6 + t - 1) * S + s] : 0);
     }
+}
+
+TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {
+  for (const std::string &device : ebb_test::devices()) {
+    SCOPED_TRACE(device);
+    ended_sequences(device);
+  }
 }
 
 TEST(CellValues, NoTimeIsFiniteAndNaNStaysNaN) {
@@ -343,10 +355,13 @@ TEST(CellErrors, Shapes) {
 
 void expect_forward(EbbStatus code, const char *says, const EbbCellConfig &config,
                     const std::vector<Tensor> &in) {
-  OpRun run("cell", config, in, outputs_of(config.cell));
-  ASSERT_EQ(run.status, EBB_OK) << ebb_error();
-  EXPECT_EQ(run.forward(), code);
-  expect_sentence(says);
+  for (const std::string &device : ebb_test::devices()) {
+    SCOPED_TRACE(device);
+    OpRun run("cell", config, in, outputs_of(config.cell), 1, true, device);
+    ASSERT_EQ(run.status, EBB_OK) << ebb_error();
+    EXPECT_EQ(run.forward(), code);
+    expect_sentence(says);
+  }
 }
 
 TEST(CellErrors, Values) {

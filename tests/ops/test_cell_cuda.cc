@@ -25,6 +25,7 @@ struct Case {
   std::function<EbbStatus(EbbCell **)> make;
   int64_t B, T;
   bool state = false, elapsed = false, lengths = false;
+  int64_t truncate = 0;
   double tolerance = 1e-4;
 };
 
@@ -41,7 +42,7 @@ public:
     if (c.state) add("state", random_tensor({c.B, cell->states}, 2), 2);
     if (c.elapsed) add("elapsed", random_tensor({c.B, c.T}, 3, 0.2, 1.5), 3);
     if (c.lengths) add("lengths", integer_tensor({c.B}, lengths()), 0);
-    const EbbCellConfig config = {cell, c.state, c.elapsed, c.lengths, false, 0};
+    const EbbCellConfig config = {cell, c.state, c.elapsed, c.lengths, false, c.truncate};
     const int outputs = cell->rate.space == EBB_CELL_ABSENT ? 2 : 3;
     require(ebb_graph_apply(graph_, ebb_op_find("cell"), "node", &config, sizeof config, inputs_.data(),
                             int(inputs_.size()), outputs_, outputs));
@@ -180,6 +181,7 @@ const Case kCases[] = {
     {"ltc_euler", ltc(3, 8, [](EbbLtc &c) { c.solver = EBB_LTC_EULER, c.unfolds = 3; }), 2, 3, false, true,
      true},
     {"cfc", cfc(3, 10), 4, 6, true, true, true},
+    {"cfc_truncated", cfc(3, 10), 4, 7, true, true, true, 3},
     {"cfc_pure", cfc(3, 10, [](EbbCfc &c) { c.mode = EBB_CFC_PURE; }), 2, 3, true, true},
     {"cfc_no_gate", cfc(3, 10, [](EbbCfc &c) { c.mode = EBB_CFC_NO_GATE, c.proj_size = 4; }), 2, 3, true,
      true},
