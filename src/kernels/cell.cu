@@ -157,14 +157,15 @@ EbbStatus forward(const void *args_, const EbbRun *run) {
     EBB_TRY(cell_rows_forward(args, run, part));
     if (part.linear >= 0) EBB_TRY(linear_forward(args, run, args.cell->instruction[part.linear]));
   }
-  return cell_steps_forward(args, run);
+  return args.cuda.ltc.H ? cell_ltc_forward(args, run) : cell_steps_forward(args, run);
 }
 
 EbbStatus backward(const void *args_, const EbbRun *run) {
   const EbbCellArgs &args = *static_cast<const EbbCellArgs *>(args_);
   EBB_TRY(clear_gradients(args, run));
   EBB_TRY(cell_mask_x(args, run));
-  for (int64_t end = args.T; end > 0; end -= args.cuda.chunk) {
+  if (args.cuda.ltc.H) EBB_TRY(cell_ltc_backward(args, run));
+  for (int64_t end = args.cuda.ltc.H ? 0 : args.T; end > 0; end -= args.cuda.chunk) {
     const int64_t first = end > args.cuda.chunk ? end - args.cuda.chunk : 0;
     EBB_TRY(cell_steps_backward(args, run, first, end));
     EBB_TRY(step_products(args, run, end - first));

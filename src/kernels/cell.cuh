@@ -135,6 +135,18 @@ static __device__ __forceinline__ float cell_elapsed(const CellView &a, int64_t 
   return a.elapsed ? a.elapsed[row] : 1.0f;
 }
 
+/* One thread of a block calls these. */
+static __device__ __forceinline__ void cell_check_length(const CellView &a, int64_t b, EbbFault *fault) {
+  const int64_t length = a.lengths ? a.lengths[b] : a.T;
+  if (length < 0 || length > a.T)
+    ebb_fault(fault, EBB_FAULT_CELL_LENGTH, (double)length, (double)b, (double)a.T, 0);
+}
+static __device__ __forceinline__ void cell_check_elapsed(float elapsed, int64_t b, int64_t step,
+                                                          EbbFault *fault) {
+  if (!(elapsed >= 0 && elapsed <= 3.402823466e38f))
+    ebb_fault(fault, EBB_FAULT_CELL_ELAPSED, (double)elapsed, (double)b, (double)step, 0);
+}
+
 /* What `run` reads of a row of SEQ and X, or (count from `out` on) has written there. */
 static __device__ __forceinline__ void cell_load(const CellMachine &m, int32_t first, int32_t count,
                                                  int64_t row) {
@@ -153,6 +165,9 @@ EbbStatus cell_rows_forward(const EbbCellArgs &args, const EbbRun *run,
                             const EbbCellRun &part) EBB_MUST_CHECK;
 EbbStatus cell_rows_backward(const EbbCellArgs &args, const EbbRun *run,
                              const EbbCellRun &part) EBB_MUST_CHECK;
+/* The same for an LTC cell (args.cuda.ltc): ltc_forward.cu, ltc_backward.cu. */
+EbbStatus cell_ltc_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
+EbbStatus cell_ltc_backward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 EbbStatus cell_steps_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 /* Steps first .. end - 1, after those behind them. */
 EbbStatus cell_steps_backward(const EbbCellArgs &args, const EbbRun *run, int64_t first,

@@ -24,13 +24,6 @@ __global__ void EBB_CELL_BOUNDS rows_forward(const CellView a, const EbbCellRun 
   }
 }
 
-__device__ __forceinline__ void check_length(const CellView &a, int64_t b, EbbFault *fault) {
-  if (!a.lengths || threadIdx.x != 0) return;
-  const int64_t length = a.lengths[b];
-  if (length < 0 || length > a.T)
-    ebb_fault(fault, EBB_FAULT_CELL_LENGTH, (double)length, (double)b, (double)a.T, 0);
-}
-
 /* The step's row of SEQ and x, and its elapsed time. */
 __device__ __forceinline__ void begin_step(const CellMachine &m, int64_t b, int64_t step, EbbFault *fault) {
   const CellView &a = m.a;
@@ -40,8 +33,7 @@ __device__ __forceinline__ void begin_step(const CellMachine &m, int64_t b, int6
   if (m.t != 0) return;
   const float elapsed = cell_elapsed(a, row);
   m.v[a.program.at_scalars] = elapsed;
-  if (!(elapsed >= 0 && elapsed <= 3.402823466e38f))
-    ebb_fault(fault, EBB_FAULT_CELL_ELAPSED, (double)elapsed, (double)b, (double)step, 0);
+  cell_check_elapsed(elapsed, b, step, fault);
 }
 
 /* The largest rate * step that the thread's neurons have met. */
@@ -92,7 +84,7 @@ __device__ __forceinline__ void run_sample(const CellMachine &m, int64_t b, EbbF
   const CellView &a = m.a;
   const int64_t length = cell_length(a, b);
   float most = 0;
-  check_length(a, b, fault);
+  if (m.t == 0) cell_check_length(a, b, fault);
   for (int64_t i = m.t; i < a.S; i += m.n) m.v[i] = a.state ? a.state[b * a.S + i] : 0.0f;
   for (int64_t step = 0; step < a.T; step++) {
     const bool padding = step >= length;

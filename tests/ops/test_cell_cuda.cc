@@ -165,6 +165,24 @@ std::function<EbbStatus(EbbCell **)> cfc(int64_t I, int64_t H,
   };
 }
 
+// Every third synapse is missing.
+std::function<EbbStatus(EbbCell **)> sparse_ltc(int64_t I, int64_t H) {
+  return [=](EbbCell **out) {
+    Floats exists(size_t(H * H)), polarity(size_t(H * H));
+    for (size_t i = 0; i < exists.size(); i++) exists[i] = i % 3 ? 1 : 0, polarity[i] = i % 2 ? 1 : -1;
+    EbbLtc config = ebb_ltc_defaults(I, H);
+    config.wiring.exists = exists.data(), config.wiring.polarity = polarity.data();
+    return ebb_cell_ltc(&config, out);
+  };
+}
+
+std::function<EbbStatus(EbbCell **)> aaai(int64_t I, int64_t H) {
+  return [=](EbbCell **out) {
+    const EbbLtcAaai config = ebb_ltc_aaai_defaults(I, H);
+    return ebb_cell_ltc_aaai(&config, out);
+  };
+}
+
 class Cells : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Cells, CudaGivesWhatTheCpuGives) {
@@ -174,6 +192,13 @@ TEST_P(Cells, CudaGivesWhatTheCpuGives) {
 
 const Case kCases[] = {
     {"ltc", ltc(3, 9), 3, 5, true, true, true},
+    {"ltc_16", ltc(2, 16, [](EbbLtc &c) { c.output_mapping = EBB_MAPPING_LINEAR; }), 2, 3, true, true, true},
+    {"ltc_17", ltc(2, 17, [](EbbLtc &c) { c.motors = 3; }), 2, 3, true, true, false, 2},
+    {"ltc_64", ltc(2, 64, [](EbbLtc &c) { c.output_mapping = EBB_MAPPING_NONE, c.unfolds = 1; }), 2, 2, true,
+     true},
+    {"ltc_65", ltc(2, 65), 2, 2, true, true},
+    {"ltc_sparse", sparse_ltc(3, 19), 3, 4, true, true, true},
+    {"ltc_aaai", aaai(3, 32), 3, 4, true, true, true},
     {"ltc_plain", ltc(1, 1), 1, 1},
     {"ltc_motors", ltc(5, 33, [](EbbLtc &c) { c.motors = 7, c.with_rate = true; }), 2, 4, false, true},
     {"ltc_memory", ltc(4, 12, [](EbbLtc &c) { c.mixed_memory = true; }), 3, 4, true, true, true},

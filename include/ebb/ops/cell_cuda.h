@@ -87,7 +87,21 @@ typedef struct EbbCellTable {
   float *by_target, *by_source;         /* (count, 4) */
 } EbbCellTable;
 
+/* A cell whose step is nothing but fused sub-steps of at most EBB_CELL_LTC neurons has kernels of its own.
+   Addresses count floats of the parameters, of their sums (d...) or of a row of SEQ; -1: none. */
+enum { EBB_CELL_LTC = 64, EBB_CELL_LTC_REPEAT = 64 };
+typedef struct EbbCellLtc {
+  int32_t H; /* 0: this is not such a cell */
+  int32_t sensory, cm, gleak, vleak, weight, bias;
+  int32_t dcm, dgleak, dvleak, dweight, dbias;
+  int32_t output; /* its first neuron */
+  int32_t table;
+  float scale, epsilon;
+  const int32_t *position; /* (H, H) [source][target]: where the synapse stands by source; -1: nowhere */
+} EbbCellLtc;
+
 typedef struct EbbCellCuda {
+  EbbCellLtc ltc;
   EbbCellProgram rows, steps; /* SEQUENCE, and the rest */
   EbbCellRun run[EBB_CELL_RUNS];
   EbbCellRun section[EBB_CELL_SECTIONS];

@@ -109,6 +109,21 @@ static EbbStatus setup_table(EbbSetup *setup, const EbbCellSynapses *from, EbbCe
   return ebb_setup_saved(setup, 4 * sizeof(float) * count, (void *)&to->by_source);
 }
 
+static void fill_positions(const void *context, void *host) {
+  const EbbCellSynapses *s = context;
+  int32_t *position = host, next = 0;
+  for (int32_t i = 0; i < s->sources * s->targets; i++) position[i] = -1;
+  for (int32_t i = 0; i < s->count; i++) position[s->source[i] * s->targets + s->target[i]] = 0;
+  for (int32_t i = 0; i < s->sources * s->targets; i++)
+    if (position[i] == 0) position[i] = next++;
+}
+
+static EbbStatus setup_ltc(EbbSetup *setup, const EbbCell *cell, EbbCellLtc *ltc) {
+  if (ltc->H == 0) return EBB_OK;
+  return ebb_setup_table(setup, (size_t)ltc->H * (size_t)ltc->H * sizeof(int32_t), fill_positions,
+                         &cell->table[ltc->table], (void *)&ltc->position);
+}
+
 static EbbStatus setup_lists(EbbSetup *setup, EbbCellProgram *program, const EbbCellList *list) {
   EBB_TRY(bytes_table(setup, list->op, list->n_ops, sizeof *list->op, (void *)&program->ops));
   EBB_TRY(bytes_table(setup, list->scalar, list->n_scalars, sizeof(float), (void *)&program->scalars));
@@ -127,7 +142,7 @@ static EbbStatus setup_tables(EbbSetup *setup, EbbCellArgs *args, const EbbCellW
   cuda->n_tables = args->cell->n_tables;
   for (int t = 0; t < cuda->n_tables; t++)
     EBB_TRY(setup_table(setup, &args->cell->table[t], cuda, &cuda->table[t]));
-  return EBB_OK;
+  return setup_ltc(setup, args->cell, &cuda->ltc);
 }
 
 /* ---- launches and memory ---- */

@@ -40,6 +40,9 @@ void ebb_cell_find_waits(EbbCellOp *op, int32_t count);
 void ebb_cell_write_rows(EbbCellWriter *writer);
 void ebb_cell_write_steps(EbbCellWriter *writer);
 
+/* Recognises an LTC cell of fused sub-steps, once the program is written. */
+void ebb_cell_find_ltc(EbbCellWriter *writer);
+
 /* For these two: an op for an instruction; vector elements of SEQ or X to be loaded. */
 EbbCellOp *ebb_cell_write_op(EbbCellWriter *writer, EbbCellList *list, const EbbCellInstruction *from);
 EbbCellOp *ebb_cell_write_copy(EbbCellWriter *writer, EbbCellList *list, int code, EbbCellRef to,

@@ -253,6 +253,7 @@ EbbStatus ebb_cell_writer_begin(EbbCellWriter *writer, const EbbCell *cell, EbbC
   ebb_cell_write_steps(writer);
   finish(writer, &cuda->rows, &writer->rows);
   finish(writer, &cuda->steps, &writer->steps);
+  ebb_cell_find_ltc(writer);
   return writer->status;
 }
 
