@@ -7,12 +7,25 @@
 
 namespace {
 
-/* Sums of an earlier launch, into shared memory where they stand there, and back. */
-__device__ __forceinline__ void move_sums(const CellMachine &m, bool store) {
+/* Sums in shared memory are added to the block's part in device memory now and then, which keeps what is lost
+   in rounding far below that of one long sum. */
+enum { FLUSH = 64 };
+
+__device__ __forceinline__ void begin_sums(const CellMachine &m) {
+  for (int i = m.t; i < m.a.program.sums && m.a.places.sums >= 0; i += m.n) m.sums[i] = 0.0f;
+  __syncthreads();
+}
+
+__device__ __forceinline__ void flush_sums(const CellMachine &m) {
   const CellView &a = m.a;
   if (a.places.sums < 0) return;
   float *part = a.program.part + (int64_t)blockIdx.x * a.program.sums;
-  for (int i = m.t; i < a.program.sums; i += m.n) (store ? part : m.sums)[i] = (store ? m.sums : part)[i];
+  __syncthreads();
+  for (int i = m.t; i < a.program.sums; i += m.n) {
+    part[i] += m.sums[i];
+    m.sums[i] = 0.0f;
+  }
+  __syncthreads();
 }
 
 __device__ __forceinline__ void clear(const CellMachine &m, int32_t first, int32_t end) {
@@ -43,7 +56,8 @@ __device__ __forceinline__ void store_loads(const CellMachine &m, int32_t first,
 __global__ void EBB_CELL_BOUNDS rows_backward(const CellView a, const EbbCellRun run) {
   EBB_SHARED(float, shared);
   CellMachine m = cell_begin(a, shared);
-  move_sums(m, false);
+  begin_sums(m);
+  int64_t rows = 0;
   for (int64_t row = blockIdx.x; row < a.B * a.T; row += gridDim.x) {
     if (row % a.T >= cell_length(a, row / a.T)) continue;
     if (m.t == 0) m.v[a.program.at_scalars] = cell_elapsed(a, row);
@@ -60,9 +74,9 @@ __global__ void EBB_CELL_BOUNDS rows_backward(const CellView a, const EbbCellRun
     store_loads(m, run.in, run.ins, row);
     store_elapsed(m, row);
     __syncthreads();
+    if (++rows % FLUSH == 0) flush_sums(m);
   }
-  __syncthreads();
-  move_sums(m, true);
+  flush_sums(m);
 }
 
 /* The steps of one launch, and which of them a block is at. */
@@ -163,6 +177,7 @@ __device__ __forceinline__ void run_sample(CellMachine &m, const Span &span, int
     store_elapsed(m, row);
     __syncthreads();
     forget_state(m, step);
+    if (step % FLUSH == 0) flush_sums(m);
   }
   store_state(m, b, span.first == 0);
 }
@@ -170,12 +185,12 @@ __device__ __forceinline__ void run_sample(CellMachine &m, const Span &span, int
 __global__ void EBB_CELL_BOUNDS steps_backward(const CellView a, const Span span) {
   EBB_SHARED(float, shared);
   CellMachine m = cell_begin(a, shared);
-  move_sums(m, false);
+  begin_sums(m);
   for (int64_t b = blockIdx.x; b < a.B; b += gridDim.x) {
     run_sample(m, span, b);
     __syncthreads();
   }
-  move_sums(m, true);
+  flush_sums(m);
 }
 
 } // namespace

@@ -19,7 +19,7 @@ template <int N> struct LtcTarget {
   const int j, lane;
   bool here;
   float sigma[SYNAPSES], mu[SYNAPSES], w[SYNAPSES], pull[SYNAPSES]; /* pull: w erev */
-  float cm, gleak, vleak, weight, bias;
+  float cm, gleak, vleak;
   unsigned exists; /* bit k: synapse k does */
   int output;      /* its place in y; -1: none */
 
@@ -39,10 +39,16 @@ template <int N> struct LtcTarget {
     gleak = here ? a.arena[ltc.gleak + j] : 0.0f;
     vleak = here ? a.arena[ltc.vleak + j] : 0.0f;
     output = here && j >= ltc.output && j < ltc.output + a.O ? j - ltc.output : -1;
-    weight = output >= 0 && ltc.weight >= 0 ? a.arena[ltc.weight + output] : 1.0f;
-    bias = output >= 0 && ltc.bias >= 0 ? a.arena[ltc.bias + output] : 0.0f;
   }
 };
+
+/* The mapping of an output, read once a step where a register would be dearer. */
+static __device__ __forceinline__ float ltc_weight(const CellView &a, const EbbCellLtc &ltc, int output) {
+  return ltc.weight >= 0 ? a.arena[ltc.weight + output] : 1.0f;
+}
+static __device__ __forceinline__ float ltc_bias(const CellView &a, const EbbCellLtc &ltc, int output) {
+  return ltc.bias >= 0 ? a.arena[ltc.bias + output] : 0.0f;
+}
 
 /* A step's numbers for a target: its sensory sums and the elapsed time. */
 struct LtcStep {

@@ -5,37 +5,26 @@
 
 namespace {
 
-/* What a lane adds up; of the target all lanes alike. */
+/* What a lane adds up: of its synapses, and one of the target's five parameters (CM .. BIAS). */
+enum { CM, GLEAK, VLEAK, WEIGHT, BIAS };
+
 template <int N> struct Sums {
   float gn[LtcSize<N>::SYNAPSES], gd[LtcSize<N>::SYNAPSES], d[LtcSize<N>::SYNAPSES], vd[LtcSize<N>::SYNAPSES];
-  float cm, gleak, vleak, weight, bias;
+  float own;
 };
 
 /* A block's shared memory: of each sub-step of the step the states before it and both sums, (repeat + 1, N),
    (repeat, N) twice; parts of gradients, (2, warps, N). */
 template <int N> struct Memory {
-  float *v, *numerator, *denominator, *part;
-  __device__ __forceinline__ Memory(float *shared, int repeat)
-      : v(shared), numerator(v + (repeat + 1) * N), denominator(numerator + repeat * N),
-        part(denominator + repeat * N) {}
+  float *v;
+  int repeat;
+  __device__ __forceinline__ float *numerator() const { return v + (repeat + 1) * N; }
+  __device__ __forceinline__ float *denominator() const { return v + (2 * repeat + 1) * N; }
+  __device__ __forceinline__ float *part() const { return v + (3 * repeat + 1) * N; }
   static size_t bytes(int64_t repeat) {
     return sizeof(float) * (size_t)(N * (3 * repeat + 1) + 2 * LtcSize<N>::WARPS * N);
   }
 };
-
-/* Gradients of the sources' states that a lane's synapses give, over the four targets of its warp, to the
-   warp's part. */
-template <int N>
-__device__ __forceinline__ void store_part(const LtcTarget<N> &target, float (&dv)[LtcSize<N>::SYNAPSES],
-                                           float *part) {
-  const int lane = (int)threadIdx.x % EBB_WARP, warp = (int)threadIdx.x / EBB_WARP;
-#pragma unroll
-  for (int k = 0; k < LtcSize<N>::SYNAPSES; k++) {
-    dv[k] += __shfl_xor_sync(EBB_FULL_WARP, dv[k], 8);
-    dv[k] += __shfl_xor_sync(EBB_FULL_WARP, dv[k], 16);
-    if (lane < LTC_LANES) part[warp * N + target.source(k)] = dv[k];
-  }
-}
 
 /* The target's own sum of the parts; every lane gets it. */
 template <int N> __device__ __forceinline__ float sum_parts(const LtcTarget<N> &target, const float *part) {
@@ -44,17 +33,22 @@ template <int N> __device__ __forceinline__ float sum_parts(const LtcTarget<N> &
   return ltc_lane_sum(sum);
 }
 
-/* Through the synapses of one sub-step, gn and gd being the gradients of the target's sums. */
+/* Through the synapses of one sub-step, gn and gd being the gradients of the target's sums. What the sources'
+   states get, over the four targets of a warp, goes to the warp's part. */
 template <int N>
 __device__ __forceinline__ void synapses_back(const LtcTarget<N> &target, const float *v, float gn, float gd,
-                                              Sums<N> &sums, float (&dv)[LtcSize<N>::SYNAPSES]) {
+                                              Sums<N> &sums, float *part) {
+  const int lane = (int)threadIdx.x % EBB_WARP, warp = (int)threadIdx.x / EBB_WARP;
 #pragma unroll
   for (int k = 0; k < LtcSize<N>::SYNAPSES; k++) {
     const float above = v[target.source(k)] - target.mu[k], open = cell_sigmoid(target.sigma[k] * above);
     const float n = open * gn, d = open * gd;
     const float slope = (1.0f - open) * (n * target.pull[k] + d * target.w[k]);
     sums.gn[k] += n, sums.gd[k] += d, sums.d[k] += slope, sums.vd[k] += above * slope;
-    dv[k] = target.exists >> k & 1u ? target.sigma[k] * slope : 0.0f;
+    float dv = target.exists >> k & 1u ? target.sigma[k] * slope : 0.0f;
+    dv += __shfl_xor_sync(EBB_FULL_WARP, dv, 8);
+    dv += __shfl_xor_sync(EBB_FULL_WARP, dv, 16);
+    if (lane < LTC_LANES) part[warp * N + target.source(k)] = dv;
   }
 }
 
@@ -71,7 +65,7 @@ __device__ __forceinline__ void run_again(const CellView &a, const EbbCellLtc &l
     v = ebb_cell_ltc_fused(in);
     if (target.lane == 0) {
       memory.v[(r + 1) * N + target.j] = v;
-      memory.numerator[r * N + target.j] = in[1], memory.denominator[r * N + target.j] = in[2];
+      memory.numerator()[r * N + target.j] = in[1], memory.denominator()[r * N + target.j] = in[2];
     }
     __syncthreads();
   }
@@ -82,19 +76,25 @@ __device__ __forceinline__ void run_again(const CellView &a, const EbbCellLtc &l
 template <int N>
 __device__ __forceinline__ float run_back(const CellView &a, const EbbCellLtc &ltc,
                                           const LtcTarget<N> &target, const Memory<N> &memory,
-                                          const LtcStep &step, float &g, LtcStep &sensory, Sums<N> &sums) {
+                                          const LtcStep &step, float &g, float (&sensory)[2], Sums<N> &sums) {
   float elapsed = 0;
   for (int r = a.repeat - 1; r >= 0; r--) {
     const int at = r * N + target.j;
-    const float in[9] = {memory.v[at], memory.numerator[at], memory.denominator[at], target.cm,
-                         target.gleak, target.vleak,         step.elapsed,           ltc.scale,
+    const float in[9] = {memory.v[at],
+                         memory.numerator()[at],
+                         memory.denominator()[at],
+                         target.cm,
+                         target.gleak,
+                         target.vleak,
+                         step.elapsed,
+                         ltc.scale,
                          ltc.epsilon};
-    float d[9], dv[LtcSize<N>::SYNAPSES], *part = memory.part + (r % 2) * LtcSize<N>::WARPS * N;
+    float d[9], *part = memory.part() + (r % 2) * LtcSize<N>::WARPS * N;
     ebb_cell_ltc_fused_grad(in, memory.v[at + N], g, d);
-    sensory.numerator += d[1], sensory.denominator += d[2], elapsed += d[6];
-    sums.cm += d[3], sums.gleak += d[4], sums.vleak += d[5];
-    synapses_back(target, memory.v + r * N, d[1], d[2], sums, dv);
-    store_part(target, dv, part);
+    sensory[0] += d[1], sensory[1] += d[2], elapsed += d[6];
+    const int lane = target.lane;
+    sums.own += lane == CM ? d[3] : lane == GLEAK ? d[4] : lane == VLEAK ? d[5] : 0.0f;
+    synapses_back(target, memory.v + r * N, d[1], d[2], sums, part);
     __syncthreads();
     g = d[0] + sum_parts(target, part);
   }
@@ -118,19 +118,50 @@ __device__ __forceinline__ void step_back(const CellView &a, const EbbCellLtc &l
   const int64_t row = b * a.T + t;
   const float *before = t > 0 ? a.states + (row - 1) * a.S : a.state ? a.state + b * a.S : nullptr;
   const LtcStep step = ltc_step(a, ltc, target.j, target.here, row);
-  LtcStep sensory = {0, 0, 0};
+  float sensory[2] = {0, 0};
   run_again(a, ltc, target, memory, step, before && target.here ? before[target.j] : 0.0f);
   if (a.dy && target.output >= 0) {
     const float dy = a.dy[row * a.O + target.output];
-    sums.weight += dy * memory.v[a.repeat * N + target.j], sums.bias += dy;
-    g += dy * target.weight;
+    const float v = memory.v[a.repeat * N + target.j];
+    sums.own += target.lane == WEIGHT ? dy * v : target.lane == BIAS ? dy : 0.0f;
+    g += dy * ltc_weight(a, ltc, target.output);
   }
   const float elapsed = run_back(a, ltc, target, memory, step, g, sensory, sums);
   if (target.lane == 0 && target.here && ltc.sensory >= 0) {
     float *to = a.dseq + row * a.seqs + ltc.sensory + target.j;
-    to[0] = sensory.numerator, to[ltc.H] = sensory.denominator;
+    to[0] = sensory[0], to[ltc.H] = sensory[1];
   }
-  store_elapsed(a, target, elapsed, row, memory.part);
+  store_elapsed(a, target, elapsed, row, memory.part());
+}
+
+/* Now and then sums are added to the block's part in device memory, which keeps what is lost in rounding far
+   below that of one long sum. */
+enum { FLUSH = 64 };
+
+template <int N>
+__device__ __forceinline__ void flush_sums(const CellView &a, const EbbCellLtc &ltc,
+                                           const LtcTarget<N> &target, Sums<N> &sums) {
+  float *part = a.program.part + (int64_t)blockIdx.x * a.program.sums;
+  float4 *synapse = reinterpret_cast<float4 *>(part + a.program.sums_of[ltc.table]);
+#pragma unroll
+  for (int k = 0; k < LtcSize<N>::SYNAPSES; k++) {
+    const int i = target.source(k), at = target.here && i < ltc.H ? ltc.position[i * ltc.H + target.j] : -1;
+    if (at >= 0) {
+      const float4 sum = synapse[at];
+      synapse[at] =
+          make_float4(sum.x + sums.gn[k], sum.y + sums.gd[k], sum.z + sums.d[k], sum.w + sums.vd[k]);
+    }
+    sums.gn[k] = sums.gd[k] = sums.d[k] = sums.vd[k] = 0.0f;
+  }
+  const int lane = target.lane, i = lane < WEIGHT ? target.j : target.output;
+  const int32_t at = lane == CM       ? ltc.dcm
+                     : lane == GLEAK  ? ltc.dgleak
+                     : lane == VLEAK  ? ltc.dvleak
+                     : lane == WEIGHT ? ltc.dweight
+                     : lane == BIAS   ? ltc.dbias
+                                      : -1;
+  if (at >= 0 && target.here && i >= 0) part[at + i] += sums.own;
+  sums.own = 0.0f;
 }
 
 template <int N>
@@ -142,6 +173,7 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
   for (int64_t t = a.T - 1; t >= 0; t--) {
     if (a.dstates && target.here) g += a.dstates[(b * a.T + t) * a.S + target.j];
     if (t < length) step_back(a, ltc, target, memory, b, t, g, sums);
+    if (t % FLUSH == 0) flush_sums(a, ltc, target, sums);
     if (a.truncate > 0 && t > 0 && t % a.truncate == 0) g = 0;
   }
   if (!a.dstate || target.lane > 0 || !target.here) return;
@@ -149,38 +181,14 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
   a.dstate[at] = (a.add_dstate ? a.dstate[at] : 0.0f) + g;
 }
 
-__device__ __forceinline__ void put(float *part, int32_t at, int i, float sum) {
-  if (at >= 0) part[at + i] = sum;
-}
-
-template <int N>
-__device__ __forceinline__ void store_sums(const CellView &a, const EbbCellLtc &ltc,
-                                           const LtcTarget<N> &target, const Sums<N> &sums) {
-  float *part = a.program.part + (int64_t)blockIdx.x * a.program.sums;
-  float4 *synapse = reinterpret_cast<float4 *>(part + a.program.sums_of[ltc.table]);
-#pragma unroll
-  for (int k = 0; k < LtcSize<N>::SYNAPSES; k++) {
-    const int i = target.source(k), at = target.here && i < ltc.H ? ltc.position[i * ltc.H + target.j] : -1;
-    if (at >= 0) synapse[at] = make_float4(sums.gn[k], sums.gd[k], sums.d[k], sums.vd[k]);
-  }
-  if (target.lane > 0 || !target.here) return;
-  put(part, ltc.dcm, target.j, sums.cm);
-  put(part, ltc.dgleak, target.j, sums.gleak);
-  put(part, ltc.dvleak, target.j, sums.vleak);
-  if (target.output < 0) return;
-  put(part, ltc.dweight, target.output, sums.weight);
-  put(part, ltc.dbias, target.output, sums.bias);
-}
-
 template <int N>
 __global__ void __launch_bounds__(LtcSize<N>::THREADS, 1)
     ltc_backward(const CellView a, const EbbCellLtc ltc) {
   EBB_SHARED(float, shared);
   const LtcTarget<N> target(a, ltc);
-  const Memory<N> memory(shared, a.repeat);
+  const Memory<N> memory = {shared, a.repeat};
   Sums<N> sums = {};
   for (int64_t b = blockIdx.x; b < a.B; b += gridDim.x) run_sample(a, ltc, target, memory, b, sums);
-  store_sums(a, ltc, target, sums);
 }
 
 template <int N> EbbStatus launch(const EbbCellArgs &args, const EbbRun *run) {

@@ -4,11 +4,13 @@
 namespace {
 
 template <int N>
-__device__ __forceinline__ void store_step(const CellView &a, const LtcTarget<N> &target, int64_t row,
-                                           float v, bool padding) {
+__device__ __forceinline__ void store_step(const CellView &a, const EbbCellLtc &ltc,
+                                           const LtcTarget<N> &target, int64_t row, float v, bool padding) {
   if (target.lane > 0 || !target.here) return;
   a.states[row * a.S + target.j] = v;
-  if (target.output >= 0) a.y[row * a.O + target.output] = padding ? 0.0f : v * target.weight + target.bias;
+  if (target.output < 0) return;
+  const float y = v * ltc_weight(a, ltc, target.output) + ltc_bias(a, ltc, target.output);
+  a.y[row * a.O + target.output] = padding ? 0.0f : y;
 }
 
 /* shared: two vectors of all neurons; a sub-step reads one and writes the other. */
@@ -35,7 +37,7 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
       if (target.lane == 0) shared[at + target.j] = v;
       __syncthreads();
     }
-    store_step(a, target, b * a.T + t, v, t >= length);
+    store_step(a, ltc, target, b * a.T + t, v, t >= length);
   }
 }
 
