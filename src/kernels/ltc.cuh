@@ -9,6 +9,23 @@
 
 enum { LTC_LANES = 8 };
 
+/* tanh within 2^-11 of its value. */
+static __device__ __forceinline__ float ltc_tanh(float x) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  const float y = ebb_tanhf(x);
+  return __int_as_float(__float_as_int(y) & ~0xfff);
+#endif
+}
+
+/* The sigmoid; FAST within 2^-12, one operation of the special-function unit where there are two. */
+template <bool FAST> static __device__ __forceinline__ float ltc_sigmoid(float x) {
+  return FAST ? 0.5f + 0.5f * ltc_tanh(0.5f * x) : cell_sigmoid(x);
+}
+
 template <int N> struct LtcSize {
   enum { SYNAPSES = N / LTC_LANES, THREADS = N * LTC_LANES, WARPS = THREADS / EBB_WARP };
 };
@@ -57,9 +74,9 @@ struct LtcStep {
 
 static __device__ __forceinline__ LtcStep ltc_step(const CellView &a, const EbbCellLtc &ltc, int j, bool here,
                                                    int64_t row) {
-  const float *sensory = a.seq + row * a.seqs + ltc.sensory;
   const bool adds = here && ltc.sensory >= 0;
-  return {adds ? sensory[j] : 0.0f, adds ? sensory[ltc.H + j] : 0.0f, cell_elapsed(a, row)};
+  const int64_t at = row * a.seqs + ltc.sensory + j;
+  return {adds ? a.seq[at] : 0.0f, adds ? a.seq[at + ltc.H] : 0.0f, cell_elapsed(a, row)};
 }
 
 static __device__ __forceinline__ float ltc_lane_sum(float value) {
@@ -70,14 +87,14 @@ static __device__ __forceinline__ float ltc_lane_sum(float value) {
 }
 
 /* Operands of ebb_cell_ltc_fused for the target's next sub-step; v: all neurons' (N), own: the target's. */
-template <int N>
+template <int N, bool FAST>
 static __device__ __forceinline__ void ltc_operands(const LtcTarget<N> &target, const EbbCellLtc &ltc,
                                                     const LtcStep &step, const float *v, float own,
                                                     float (&in)[9]) {
   float numerator = 0, denominator = 0;
 #pragma unroll
   for (int k = 0; k < LtcSize<N>::SYNAPSES; k++) {
-    const float open = cell_sigmoid(target.sigma[k] * (v[target.source(k)] - target.mu[k]));
+    const float open = ltc_sigmoid<FAST>(target.sigma[k] * (v[target.source(k)] - target.mu[k]));
     numerator += target.exists >> k & 1u ? target.pull[k] * open : 0.0f;
     denominator += target.exists >> k & 1u ? target.w[k] * open : 0.0f;
   }
@@ -88,8 +105,12 @@ static __device__ __forceinline__ void ltc_operands(const LtcTarget<N> &target, 
   in[6] = step.elapsed, in[7] = ltc.scale, in[8] = ltc.epsilon;
 }
 
-/* Calls launch<N>(args, run) with the least N that holds the neurons. */
-#define LTC_DISPATCH(H, launch, ...)                                                                         \
-  ((H) <= 16 ? launch<16>(__VA_ARGS__) : (H) <= 32 ? launch<32>(__VA_ARGS__) : launch<64>(__VA_ARGS__))
+/* Calls launch<N, FAST>(args, run) with the least N that holds the neurons. */
+#define LTC_LAUNCH(N, launch, args, run)                                                                     \
+  ((args).approximate ? launch<N, true>(args, run) : launch<N, false>(args, run))
+#define LTC_DISPATCH(launch, args, run)                                                                      \
+  ((args).cuda.ltc.H <= 16   ? LTC_LAUNCH(16, launch, args, run)                                             \
+   : (args).cuda.ltc.H <= 32 ? LTC_LAUNCH(32, launch, args, run)                                             \
+                             : LTC_LAUNCH(64, launch, args, run))
 
 #endif

@@ -35,13 +35,13 @@ template <int N> __device__ __forceinline__ float sum_parts(const LtcTarget<N> &
 
 /* Through the synapses of one sub-step, gn and gd being the gradients of the target's sums. What the sources'
    states get, over the four targets of a warp, goes to the warp's part. */
-template <int N>
+template <int N, bool FAST>
 __device__ __forceinline__ void synapses_back(const LtcTarget<N> &target, const float *v, float gn, float gd,
                                               Sums<N> &sums, float *part) {
   const int lane = (int)threadIdx.x % EBB_WARP, warp = (int)threadIdx.x / EBB_WARP;
 #pragma unroll
   for (int k = 0; k < LtcSize<N>::SYNAPSES; k++) {
-    const float above = v[target.source(k)] - target.mu[k], open = cell_sigmoid(target.sigma[k] * above);
+    const float above = v[target.source(k)] - target.mu[k], open = ltc_sigmoid<FAST>(target.sigma[k] * above);
     const float n = open * gn, d = open * gd;
     const float slope = (1.0f - open) * (n * target.pull[k] + d * target.w[k]);
     sums.gn[k] += n, sums.gd[k] += d, sums.d[k] += slope, sums.vd[k] += above * slope;
@@ -53,7 +53,7 @@ __device__ __forceinline__ void synapses_back(const LtcTarget<N> &target, const 
 }
 
 /* The sub-steps of a step, kept. */
-template <int N>
+template <int N, bool FAST>
 __device__ __forceinline__ void run_again(const CellView &a, const EbbCellLtc &ltc,
                                           const LtcTarget<N> &target, const Memory<N> &memory,
                                           const LtcStep &step, float v) {
@@ -61,7 +61,7 @@ __device__ __forceinline__ void run_again(const CellView &a, const EbbCellLtc &l
   __syncthreads();
   for (int r = 0; r < a.repeat; r++) {
     float in[9];
-    ltc_operands(target, ltc, step, memory.v + r * N, v, in);
+    ltc_operands<N, FAST>(target, ltc, step, memory.v + r * N, v, in);
     v = ebb_cell_ltc_fused(in);
     if (target.lane == 0) {
       memory.v[(r + 1) * N + target.j] = v;
@@ -73,7 +73,7 @@ __device__ __forceinline__ void run_again(const CellView &a, const EbbCellLtc &l
 
 /* From the gradient g of the state after the step to that before it. sensory: gradients of the step's sums,
    added to. Returns the target's part of elapsed time's. */
-template <int N>
+template <int N, bool FAST>
 __device__ __forceinline__ float run_back(const CellView &a, const EbbCellLtc &ltc,
                                           const LtcTarget<N> &target, const Memory<N> &memory,
                                           const LtcStep &step, float &g, float (&sensory)[2], Sums<N> &sums) {
@@ -94,7 +94,7 @@ __device__ __forceinline__ float run_back(const CellView &a, const EbbCellLtc &l
     sensory[0] += d[1], sensory[1] += d[2], elapsed += d[6];
     const int lane = target.lane;
     sums.own += lane == CM ? d[3] : lane == GLEAK ? d[4] : lane == VLEAK ? d[5] : 0.0f;
-    synapses_back(target, memory.v + r * N, d[1], d[2], sums, part);
+    synapses_back<N, FAST>(target, memory.v + r * N, d[1], d[2], sums, part);
     __syncthreads();
     g = d[0] + sum_parts(target, part);
   }
@@ -111,7 +111,7 @@ __device__ __forceinline__ void store_elapsed(const CellView &a, const LtcTarget
   if (threadIdx.x == 0) a.delapsed[row] += sum;
 }
 
-template <int N>
+template <int N, bool FAST>
 __device__ __forceinline__ void step_back(const CellView &a, const EbbCellLtc &ltc,
                                           const LtcTarget<N> &target, const Memory<N> &memory, int64_t b,
                                           int64_t t, float &g, Sums<N> &sums) {
@@ -119,14 +119,14 @@ __device__ __forceinline__ void step_back(const CellView &a, const EbbCellLtc &l
   const float *before = t > 0 ? a.states + (row - 1) * a.S : a.state ? a.state + b * a.S : nullptr;
   const LtcStep step = ltc_step(a, ltc, target.j, target.here, row);
   float sensory[2] = {0, 0};
-  run_again(a, ltc, target, memory, step, before && target.here ? before[target.j] : 0.0f);
+  run_again<N, FAST>(a, ltc, target, memory, step, before && target.here ? before[target.j] : 0.0f);
   if (a.dy && target.output >= 0) {
     const float dy = a.dy[row * a.O + target.output];
     const float v = memory.v[a.repeat * N + target.j];
     sums.own += target.lane == WEIGHT ? dy * v : target.lane == BIAS ? dy : 0.0f;
     g += dy * ltc_weight(a, ltc, target.output);
   }
-  const float elapsed = run_back(a, ltc, target, memory, step, g, sensory, sums);
+  const float elapsed = run_back<N, FAST>(a, ltc, target, memory, step, g, sensory, sums);
   if (target.lane == 0 && target.here && ltc.sensory >= 0) {
     float *to = a.dseq + row * a.seqs + ltc.sensory + target.j;
     to[0] = sensory[0], to[ltc.H] = sensory[1];
@@ -164,7 +164,7 @@ __device__ __forceinline__ void flush_sums(const CellView &a, const EbbCellLtc &
   sums.own = 0.0f;
 }
 
-template <int N>
+template <int N, bool FAST>
 __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &ltc,
                                            const LtcTarget<N> &target, const Memory<N> &memory, int64_t b,
                                            Sums<N> &sums) {
@@ -172,7 +172,7 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
   float g = 0;
   for (int64_t t = a.T - 1; t >= 0; t--) {
     if (a.dstates && target.here) g += a.dstates[(b * a.T + t) * a.S + target.j];
-    if (t < length) step_back(a, ltc, target, memory, b, t, g, sums);
+    if (t < length) step_back<N, FAST>(a, ltc, target, memory, b, t, g, sums);
     if (t % FLUSH == 0) flush_sums(a, ltc, target, sums);
     if (a.truncate > 0 && t > 0 && t % a.truncate == 0) g = 0;
   }
@@ -181,24 +181,24 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
   a.dstate[at] = (a.add_dstate ? a.dstate[at] : 0.0f) + g;
 }
 
-template <int N>
+template <int N, bool FAST>
 __global__ void __launch_bounds__(LtcSize<N>::THREADS, 1)
     ltc_backward(const CellView a, const EbbCellLtc ltc) {
   EBB_SHARED(float, shared);
   const LtcTarget<N> target(a, ltc);
   const Memory<N> memory = {shared, a.repeat};
   Sums<N> sums = {};
-  for (int64_t b = blockIdx.x; b < a.B; b += gridDim.x) run_sample(a, ltc, target, memory, b, sums);
+  for (int64_t b = blockIdx.x; b < a.B; b += gridDim.x) run_sample<N, FAST>(a, ltc, target, memory, b, sums);
 }
 
-template <int N> EbbStatus launch(const EbbCellArgs &args, const EbbRun *run) {
+template <int N, bool FAST> EbbStatus launch(const EbbCellArgs &args, const EbbRun *run) {
   const CellView a = cell_view(args, run, CELL_STEPS, true);
-  return EBB_LAUNCH(run, ltc_backward<N>, dim3((unsigned)a.program.blocks), dim3(LtcSize<N>::THREADS),
+  return EBB_LAUNCH(run, (ltc_backward<N, FAST>), dim3((unsigned)a.program.blocks), dim3(LtcSize<N>::THREADS),
                     Memory<N>::bytes(a.repeat), a, args.cuda.ltc);
 }
 
 } // namespace
 
 EbbStatus cell_ltc_backward(const EbbCellArgs &args, const EbbRun *run) {
-  return LTC_DISPATCH(args.cuda.ltc.H, launch, args, run);
+  return LTC_DISPATCH(launch, args, run);
 }

@@ -14,7 +14,7 @@ __device__ __forceinline__ void store_step(const CellView &a, const EbbCellLtc &
 }
 
 /* shared: two vectors of all neurons; a sub-step reads one and writes the other. */
-template <int N>
+template <int N, bool FAST>
 __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &ltc,
                                            const LtcTarget<N> &target, float *shared, int64_t b,
                                            EbbFault *fault) {
@@ -31,7 +31,7 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
     if (t < length && threadIdx.x == 0) cell_check_elapsed(step.elapsed, b, t, fault);
     for (int r = 0; t < length && r < a.repeat; r++) {
       float in[9];
-      ltc_operands(target, ltc, step, shared + at, v, in);
+      ltc_operands<N, FAST>(target, ltc, step, shared + at, v, in);
       v = ebb_cell_ltc_fused(in);
       at = N - at;
       if (target.lane == 0) shared[at + target.j] = v;
@@ -41,25 +41,25 @@ __device__ __forceinline__ void run_sample(const CellView &a, const EbbCellLtc &
   }
 }
 
-template <int N>
+template <int N, bool FAST>
 __global__ void __launch_bounds__(LtcSize<N>::THREADS, 1)
     ltc_forward(const CellView a, const EbbCellLtc ltc, EbbFault *fault) {
   EBB_SHARED(float, shared);
   const LtcTarget<N> target(a, ltc);
   for (int64_t b = blockIdx.x; b < a.B; b += gridDim.x) {
-    run_sample(a, ltc, target, shared, b, fault);
+    run_sample<N, FAST>(a, ltc, target, shared, b, fault);
     __syncthreads();
   }
 }
 
-template <int N> EbbStatus launch(const EbbCellArgs &args, const EbbRun *run) {
+template <int N, bool FAST> EbbStatus launch(const EbbCellArgs &args, const EbbRun *run) {
   const CellView a = cell_view(args, run, CELL_STEPS, false);
-  return EBB_LAUNCH(run, ltc_forward<N>, dim3((unsigned)a.program.blocks), dim3(LtcSize<N>::THREADS),
+  return EBB_LAUNCH(run, (ltc_forward<N, FAST>), dim3((unsigned)a.program.blocks), dim3(LtcSize<N>::THREADS),
                     2 * N * sizeof(float), a, args.cuda.ltc, ebb_fault_of(run));
 }
 
 } // namespace
 
 EbbStatus cell_ltc_forward(const EbbCellArgs &args, const EbbRun *run) {
-  return LTC_DISPATCH(args.cuda.ltc.H, launch, args, run);
+  return LTC_DISPATCH(launch, args, run);
 }

@@ -23,6 +23,7 @@ typedef struct EbbCellConfig {
   int64_t truncate; /* backward stops at every so many steps, where the state comes in as if it were given; 0:
                        it goes back to the start. Source: Williams and Peng 1990, "An efficient gradient-based
                        algorithm for on-line training of recurrent network trajectories" */
+  bool approximate; /* sigmoids of an LTC cell's synapses within 5e-4, where a GPU is faster so */
 } EbbCellConfig;
 
 /* Values of the CPU's layout: R samples stand side by side, and a tile of R samples is worked on as one. */
@@ -44,7 +45,7 @@ typedef struct EbbCellArgs {
   const float *value[EBB_CELL_PARAMS];   /* parameters as declared; NULL: constant */
   float *grad[EBB_CELL_PARAMS];          /* added to; NULL: not wanted */
   int64_t B, T, I, S, O, truncate;
-  bool unstable_fails;
+  bool unstable_fails, approximate;
   float *arena; /* (cell->arena; CUDA: cuda.arena) parameters after map and mask; forward to backward */
   /* CPU */
   const struct EbbCellPlan *plan; /* host/ops/cell_plan.h */
