@@ -237,21 +237,21 @@ TEST(CellValues, EndedSequencesKeepTheirStateAndTakeNoGradient) {
   }
 }
 
-TEST(CellValues, NoTimeIsFiniteAndNaNStaysNaN) {
+void no_time_and_nan(const std::string &device) {
   EbbLtc ltc = ebb_ltc_defaults(3, 5);
   EbbCell *made = nullptr;
   ASSERT_EQ(ebb_cell_ltc(&ltc, &made), EBB_OK);
   const CellPtr cell(made);
   const int64_t B = 18, T = 3;
   Tensor x = random_tensor({B, T, 3}, 1), elapsed = random_tensor({B, T}, 2, 0, 0);
-  OpRun still("cell", config_of(made, {false, true, false}), {x, elapsed}, outputs_of(made));
+  OpRun still("cell", config_of(made, {false, true, false}), {x, elapsed}, outputs_of(made), 1, true, device);
   ASSERT_EQ(still.forward(), EBB_OK) << ebb_error();
   for (float v : still.output(1)) EXPECT_EQ(v, 0); // at rest, without time
   still.backward(Floats(size_t(B * T * made->output.width), 1));
   for (float v : still.input_grad(1)) EXPECT_TRUE(std::isfinite(v));
   const size_t row = 7;
   x.floats[(row * 3 + 1) * 3 + 2] = std::numeric_limits<float>::quiet_NaN();
-  OpRun run("cell", config_of(made), {x}, outputs_of(made));
+  OpRun run("cell", config_of(made), {x}, outputs_of(made), 1, true, device);
   ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
   const Floats states = run.output(1);
   for (size_t b = 0; b < size_t(B); b++)
@@ -260,25 +260,38 @@ TEST(CellValues, NoTimeIsFiniteAndNaNStaysNaN) {
         EXPECT_EQ(std::isnan(states[(b * 3 + t) * 5 + s]), b == row && t >= 1) << b << ' ' << t;
 }
 
+TEST(CellValues, NoTimeIsFiniteAndNaNStaysNaN) {
+  for (const std::string &device : ebb_test::devices()) {
+    SCOPED_TRACE(device);
+    no_time_and_nan(device);
+  }
+}
+
 // Where synapses are few, a bad number reaches only what listens to it, in tiles of every size.
-TEST(CellValues, WhatIsNotFiniteGoesWhereTheProgramSendsIt) {
+void not_finite(float bad, int64_t B, const std::string &device) {
   const CellPtr cell = sections_cell(9, 7);
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
-    for (const int64_t B : {1, 3, 5, 17, 33}) {
-      Tensor x = random_tensor({B, 3, 9}, 1);
-      x.floats[9] = bad;
-      OpRun run("cell", config_of(cell.get()), {x}, 3);
-      ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
-      const size_t S = size_t(cell->states);
-      const Floats states = run.output(1);
-      CellReference reference(cell.get(), params_of(run, cell.get()));
-      for (size_t t = 0; t < 3; t++) {
-        reference.step(&x.floats[t * 9], 1);
-        for (size_t s = 0; s < S; s++)
-          EXPECT_EQ(std::isfinite(states[t * S + s]), std::isfinite(reference.state[s])) << t << ' ' << s;
+  Tensor x = random_tensor({B, 3, 9}, 1);
+  x.floats[9] = bad;
+  OpRun run("cell", config_of(cell.get()), {x}, 3, 1, true, device);
+  ASSERT_EQ(run.forward(), EBB_OK) << ebb_error();
+  const size_t S = size_t(cell->states);
+  const Floats states = run.output(1);
+  CellReference reference(cell.get(), params_of(run, cell.get()));
+  for (size_t t = 0; t < 3; t++) {
+    reference.step(&x.floats[t * 9], 1);
+    for (size_t s = 0; s < S; s++)
+      EXPECT_EQ(std::isfinite(states[t * S + s]), std::isfinite(reference.state[s])) << t << ' ' << s;
+  }
+  for (size_t i = 3 * S; i < states.size(); i++) EXPECT_TRUE(std::isfinite(states[i]));
+}
+
+TEST(CellValues, WhatIsNotFiniteGoesWhereTheProgramSendsIt) {
+  for (const std::string &device : ebb_test::devices())
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+      for (const int64_t B : {1, 3, 5, 17, 33}) {
+        SCOPED_TRACE(device + ", B " + std::to_string(B));
+        not_finite(bad, B, device);
       }
-      for (size_t i = 3 * S; i < states.size(); i++) EXPECT_TRUE(std::isfinite(states[i]));
-    }
 }
 
 TEST(CellValues, SameBitsWithAnyNumberOfThreads) {
