@@ -202,6 +202,27 @@ TEST(ApproximateLtc, IsNearTheExactOneAndNotIt) {
   }
 }
 
+// What the kernels of LTC cells note of times and lengths.
+TEST(LtcFaults, AreTheSentencesOfTheCpu) {
+  EbbCell *made = nullptr;
+  require(ltc(3, 9)(&made));
+  const CellPointer cell(made, ebb_cell_destroy);
+  EbbCellConfig config = {};
+  config.cell = made, config.has_elapsed = config.has_lengths = true;
+  const Tensor x = random_tensor({2, 3, 3}, 1);
+  const auto sentence = [&](float elapsed, int32_t length, const std::string &device) {
+    OpRun run("cell", config, {x, {{2, 3}, {1, 1, 1, 1, elapsed, 1}}, integer_tensor({2}, {3, length})}, 2, 1,
+              true, device);
+    require(run.status);
+    EXPECT_EQ(run.forward(), EBB_INVALID);
+    return std::string(ebb_error());
+  };
+  for (const std::string &device : devices()) {
+    EXPECT_NE(sentence(-1, 3, device).find("elapsed time -1 of row 1, step 1"), std::string::npos) << device;
+    EXPECT_NE(sentence(1, 4, device).find("length 4 of row 1 is outside 0..3"), std::string::npos) << device;
+  }
+}
+
 class Cells : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Cells, CudaGivesWhatTheCpuGives) {
