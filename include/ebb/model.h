@@ -9,6 +9,7 @@
 #include "ebb/config.h"
 #include "ebb/data.h"
 #include "ebb/graph.h"
+#include "ebb/lnn.h"
 #include "ebb/ops/cross_entropy.h"
 #include "ebb/ops/s4_liquid.h"
 #include "ebb/ops/ssm.h"
@@ -65,8 +66,8 @@ typedef enum EbbLoss { EBB_LOSS_CROSS_ENTROPY, EBB_LOSS_MSE } EbbLoss;
 typedef struct EbbCells {
   int64_t n;
   EbbCell **cell;
-  bool elapsed;        /* the model has an input of elapsed times */
   bool unstable_fails; /* an explicit solver beyond its limit is an error */
+  bool approximate;    /* see ops/cell.h */
   int64_t truncate;    /* steps that gradients go back through, see ops/cell.h; 0: all */
 } EbbCells;
 
@@ -82,6 +83,9 @@ typedef struct EbbSequence {
   double dropout;
   EbbS4Layer layer;
   EbbCells *cells; /* NULL: S4 blocks. Lifetime: until ebb_sequence_release; copies of the struct share it */
+  bool liquid_net; /* with cells NULL: the layers are lnn's instead of S4 blocks */
+  EbbLnn lnn;      /* its input, hidden and all_steps follow from this struct */
+  bool elapsed;    /* the model has an input of elapsed times: cells and liquid_net alone */
   EbbDecoder decoder;
   bool per_step; /* the decoder is applied to every step, without pooling; decoder SEQUENCE only */
   EbbPooling pooling;

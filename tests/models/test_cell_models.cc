@@ -213,6 +213,21 @@ TEST(CellModels, StreamsTakeIrregularTime) {
   ebb_stream_destroy(stream);
 }
 
+// Batch mode of every solver; their streams stand in test_lnn.
+TEST(CellModels, LiquidNetsRun) {
+  for (const char *solver : {"auto", "euler", "rk4", "dopri5"})
+    for (const bool per_step : {false, true}) {
+      const EbbDataset dataset = sizes(false, per_step, 2);
+      Model model({"model.layer._name_=lnn", "model.d_model=6", "model.n_layers=2", "model.layer.unfolds=30",
+                   "model.layer.ffn=true", std::string("model.layer.solver=") + solver},
+                  dataset);
+      ASSERT_EQ(model.status, EBB_OK) << ebb_error();
+      for (float logit : model.batch(inputs(), {})) EXPECT_TRUE(std::isfinite(logit)) << solver;
+      EbbStream *stream = nullptr;
+      EXPECT_EQ(ebb_stream_create(model.params, &model.sequence, 1, &stream), EBB_UNSUPPORTED);
+    }
+}
+
 TEST(CellModels, SayWhatDoesNotFit) {
   const struct {
     std::vector<std::string> keys;
@@ -222,6 +237,8 @@ TEST(CellModels, SayWhatDoesNotFit) {
        "20 units, but model.d_model is 16"},
       {{"model.layer._name_=ltc", "model.layer.solver=heun", "model.d_model=16"}, "no solver heun"},
       {{"model.layer._name_=neural_ode", "model.layer.solver=fused"}, "no solver fused"},
+      {{"model.layer._name_=lnn", "model.layer.solver=fused"}, "no solver fused"},
+      {{"model.layer._name_=lnn", "decoder._name_=identity"}, "identity is for recurrent cells"},
       {{"model.layer._name_=cfc", "decoder._name_=identity", "model.d_model=16"}, "they are 16 and 2"},
       {{"model.layer._name_=ltc_textgen", "model.d_model=16"}, "the input has 5 features"},
       {{"decoder._name_=identity"}, "identity is for recurrent cells"},

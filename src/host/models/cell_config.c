@@ -7,9 +7,9 @@
 #include "ebb/wiring.h"
 
 /* In the order of the choices of model.layer.solver. */
-enum { AUTO, FUSED, EULER, RK4, MIDPOINT, HEUN, DOPRI5, SOLVERS };
-static const char *const solver_names[SOLVERS] = {"auto",     "fused", "euler", "rk4",
-                                                  "midpoint", "heun",  "dopri5"};
+enum { AUTO, FUSED, EULER, RK4, MIDPOINT, HEUN, DOPRI5, EXACT, SOLVERS };
+static const char *const solver_names[SOLVERS] = {"auto",     "fused", "euler",  "rk4",
+                                                  "midpoint", "heun",  "dopri5", "exact"};
 
 static EbbStatus wrong_solver(const EbbConfig *config, const char *cell, const char *known) {
   return ebb_fail(EBB_INVALID, "model.layer.solver (%s): %s has no solver %s; it has %s",
@@ -235,7 +235,8 @@ static EbbStatus make_ctrnn(const EbbConfig *config, int64_t I, int64_t H, EbbCe
 static EbbStatus make_neural_ode(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
   EbbNeuralOde ode = ebb_neural_ode_defaults(I, H);
   const int solver = ebb_config_choice(config, "model.layer.solver");
-  if (solver == FUSED) return wrong_solver(config, "neural_ode", "euler, midpoint, heun, rk4 and dopri5");
+  if (solver == FUSED || solver == EXACT)
+    return wrong_solver(config, "neural_ode", "euler, midpoint, heun, rk4 and dopri5");
   if (solver != AUTO) ode.solver = solver_names[solver];
   ode.unfolds = unfolds_or(config, ode.unfolds);
   ode.step = step_or(config, ode.step);
@@ -261,10 +262,21 @@ static EbbStatus make_lstm(const EbbConfig *config, int64_t I, int64_t H, EbbCel
 }
 
 /* In the order of the choices of model.layer._name_. */
-static EbbStatus (*const makers[])(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) = {
-    NULL,     make_ltc,       make_ltc_aaai, make_ltc_vector, make_ltc_textgen, make_liquid_time_step,
-    make_cfc, make_wired_cfc, make_ctrnn,    make_neural_ode, make_ct_gru,      make_gru_ode,
-    make_lstm};
+static EbbStatus (*const makers[])(const EbbConfig *config, int64_t I, int64_t H,
+                                   EbbCell **out) = {NULL,
+                                                     make_ltc,
+                                                     make_ltc_aaai,
+                                                     make_ltc_vector,
+                                                     make_ltc_textgen,
+                                                     make_liquid_time_step,
+                                                     make_cfc,
+                                                     make_wired_cfc,
+                                                     make_ctrnn,
+                                                     make_neural_ode,
+                                                     make_ct_gru,
+                                                     make_gru_ode,
+                                                     make_lstm,
+                                                     NULL};
 
 bool ebb_config_names_cell(const EbbConfig *config) {
   return makers[ebb_config_choice(config, "model.layer._name_")] != NULL;

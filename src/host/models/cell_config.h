@@ -4,11 +4,17 @@
 
 #include "ebb/cells.h"
 #include "ebb/config.h"
+#include "ebb/lnn.h"
 
 /* Whether model.layer._name_ is a recurrent cell. */
 bool ebb_config_names_cell(const EbbConfig *config);
 
 /* The cell of inputs I and model.d_model units. Errors: INVALID names the key; those of wirings. */
 EbbStatus ebb_cell_from_config(const EbbConfig *config, int64_t I, EbbCell **out) EBB_MUST_CHECK;
+
+/* Whether it is lnn, and its settings; input, hidden and all_steps are left to the recorder. Errors: INVALID
+   names the key. */
+bool ebb_config_names_lnn(const EbbConfig *config);
+EbbStatus ebb_lnn_from_config(const EbbConfig *config, EbbLnn *out) EBB_MUST_CHECK;
 
 #endif

@@ -11,6 +11,7 @@ static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells)
   cells->cell = calloc((size_t)layers, sizeof *cells->cell);
   if (!cells->cell) return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
   cells->unstable_fails = ebb_config_choice(config, "model.layer.unstable") == 0;
+  cells->approximate = ebb_config_flag(config, "model.layer.approximate");
   cells->truncate = ebb_config_integer(config, "trainer.truncated_bptt_steps");
   for (int64_t i = 0, inputs = d_input; i < layers; i++) {
     EBB_TRY(ebb_cell_from_config(config, inputs, &cells->cell[i]));
@@ -48,6 +49,7 @@ static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i,
                                 .has_elapsed = elapsed != EBB_NO_VALUE,
                                 .has_lengths = lengths != EBB_NO_VALUE,
                                 .unstable_fails = cells->unstable_fails && cell->rate_limit > 0,
+                                .approximate = cells->approximate,
                                 .truncate = cells->truncate};
   EbbValue inputs[3] = {*x}, outputs[3];
   int n = 1;

@@ -98,7 +98,7 @@ static EbbStatus record_inputs(EbbGraph *graph, const EbbSequence *model, int64_
   else
     EBB_TRY(ebb_graph_input(graph, "x", EBB_F32, ebb_shape(rows, L, model->d_input), false, &v->input));
   v->lengths = v->elapsed = EBB_NO_VALUE;
-  if (model->cells && model->cells->elapsed)
+  if (model->elapsed)
     EBB_TRY(ebb_graph_input(graph, "elapsed", EBB_F32, ebb_shape(rows, L), false, &v->elapsed));
   if (model->use_lengths)
     EBB_TRY(ebb_graph_input(graph, "lengths", EBB_I32, ebb_shape(rows), false, &v->lengths));
@@ -132,16 +132,26 @@ static EbbStatus record_blocks(EbbGraph *graph, const EbbSequence *model, const 
   return record_readout(graph, model, x, v->lengths, read);
 }
 
-/* Cells on (B, L, H), and what the decoder reads of them. */
-static EbbStatus record_cells(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v,
-                              EbbValue *read) {
+/* The layers of a liquid network on (B, L, I), the states of all steps. */
+static EbbStatus record_lnn(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v, EbbValue x,
+                            EbbValue *y) {
+  const EbbShape shape = ebb_graph_shape(graph, x);
+  EbbLnn lnn = model->lnn;
+  lnn.input = shape.dim[2], lnn.hidden = model->d_model, lnn.all_steps = true;
+  return ebb_lnn_record(graph, "lnn", &lnn, x, v->elapsed, v->lengths, NULL, y);
+}
+
+/* Cells or liquid networks on (B, L, H), and what the decoder reads of them. */
+static EbbStatus record_recurrent(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v,
+                                  EbbValue *read) {
   const EbbTransposeConfig back = {.x_activations = true}, forth = {.y_activations = true};
   EbbValue x = v->input;
   if (model->encoder == EBB_ENCODER_EMBEDDING) {
     EBB_TRY(record_encoder(graph, model, x, &x));
     EBB_TRY(apply1(graph, &ebb_transpose_op, "encoder", &back, sizeof back, x, &x));
   }
-  EBB_TRY(ebb_cells_record(graph, model->cells, x, v->elapsed, v->lengths, &x));
+  EBB_TRY(model->cells ? ebb_cells_record(graph, model->cells, x, v->elapsed, v->lengths, &x)
+                       : record_lnn(graph, model, v, x, &x));
   *read = x;
   if (model->per_step) return EBB_OK;
   EBB_TRY(apply1(graph, &ebb_transpose_op, "decoder", &forth, sizeof forth, x, &x));
@@ -153,7 +163,8 @@ EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t
   EbbSequenceValues v = {0};
   EBB_TRY(record_inputs(graph, model, B, L, &v));
   EbbValue read = EBB_NO_VALUE;
-  EBB_TRY(model->cells ? record_cells(graph, model, &v, &read) : record_blocks(graph, model, &v, &read));
+  const bool recurrent = model->cells || model->liquid_net;
+  EBB_TRY(recurrent ? record_recurrent(graph, model, &v, &read) : record_blocks(graph, model, &v, &read));
   EBB_TRY(record_decoder(graph, model, read, &v.logits));
   EBB_TRY(record_loss(graph, model, &v));
   EBB_TRY(ebb_graph_output(graph, v.logits));

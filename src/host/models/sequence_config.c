@@ -92,6 +92,8 @@ EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) {
                        .dropout = ebb_config_number(config, "model.dropout"),
                        .pooling = ebb_config_choice(config, "decoder.mode") == 0 ? EBB_POOLING_LAST
                                                                                  : EBB_POOLING_MEAN};
+  out->liquid_net = ebb_config_names_lnn(config);
+  if (out->liquid_net) return ebb_lnn_from_config(config, &out->lnn);
   return ebb_config_names_cell(config) ? EBB_OK : ebb_s4_layer_from_config(config, &out->layer);
 }
 
@@ -132,14 +134,15 @@ static EbbStatus take_class_weights(const EbbDataset *dataset, EbbSequence *out)
 static EbbStatus take_cells(const EbbConfig *config, const EbbDataset *dataset, EbbSequence *out) {
   enum { IDENTITY = 3 };
   const bool identity = ebb_config_choice(config, "decoder._name_") == IDENTITY;
-  if (!ebb_config_names_cell(config))
-    return check_kind(config, "decoder._name_", identity, 0, "identity is for recurrent cells");
-  if (dataset->n_towers == 2)
+  const bool recurrent = out->liquid_net || ebb_config_names_cell(config);
+  if (recurrent && dataset->n_towers == 2)
     return ebb_fail(EBB_UNSUPPORTED, "'%s' has pairs of sequences; recurrent cells take single ones",
                     dataset->name);
+  out->elapsed = recurrent && dataset->split[EBB_TRAIN].elapsed != NULL;
+  if (!ebb_config_names_cell(config))
+    return check_kind(config, "decoder._name_", identity, 0, "identity is for recurrent cells");
   EBB_TRY(ebb_cells_from_config(config, out->encoder == EBB_ENCODER_EMBEDDING ? out->d_model : out->d_input,
                                 &out->cells));
-  out->cells->elapsed = dataset->split[EBB_TRAIN].elapsed != NULL;
   if (!identity) return EBB_OK;
   out->decoder = EBB_DECODER_IDENTITY;
   const int64_t outputs = ebb_cells_outputs(out->cells);
