@@ -111,7 +111,8 @@ static EbbStatus setup_memory(EbbSetup *setup, EbbCellArgs *a, const EbbCellPlan
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *args) {
   const EbbCellConfig *c = config;
   EbbCellArgs *a = args;
-  a->cell = c->cell, a->unstable_fails = c->unstable_fails, a->approximate = c->approximate, a->truncate = c->truncate;
+  a->cell = c->cell, a->unstable_fails = c->unstable_fails, a->approximate = c->approximate,
+  a->truncate = c->truncate;
   EBB_TRY(setup_inputs(setup, c, a));
   EBB_TRY(setup_outputs(setup, a));
   EBB_TRY(setup_params(setup, a));
