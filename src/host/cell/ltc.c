@@ -63,6 +63,15 @@ static EbbCellRef write_mapping(EbbCell *cell, EbbMapping mapping, const char *w
   return ebb_write3(cell, EBB_CELL_AFFINE, x, weight, ebb_write_param(cell, b, x.width, 0, 0, 0));
 }
 
+/* Both sets of synapses, and the sums of the sensory ones, which do not depend on the state. */
+static void connect(EbbCell *cell, Neurons *n, const Synapses *between, const Synapses *sensory,
+                    EbbMapping mapping) {
+  n->table = write_synapses(cell, between);
+  const int from_sensors = write_synapses(cell, sensory);
+  const EbbCellRef x = write_mapping(cell, mapping, "input_w", "input_b", ebb_cell_x(cell));
+  n->sensory = ebb_cell_synapse_sums(cell, from_sensors, x, ebb_cell_absent());
+}
+
 static EbbCellRef half_of(EbbCell *cell, const Neurons *n, EbbCellRef sums, int half) {
   return ebb_cell_slice(cell, sums, half * n->H, n->H);
 }
@@ -147,10 +156,7 @@ static void write_ltc(EbbCell *cell, const EbbLtc *ltc) {
                             0.001,
                             ltc->implicit,
                             false};
-  n.table = write_synapses(cell, &between);
-  const int from_sensors = write_synapses(cell, &sensory);
-  const EbbCellRef x = write_mapping(cell, ltc->input_mapping, "input_w", "input_b", ebb_cell_x(cell));
-  n.sensory = ebb_cell_synapse_sums(cell, from_sensors, x, ebb_cell_absent());
+  connect(cell, &n, &between, &sensory, ltc->input_mapping);
   ebb_cell_begin(cell, EBB_CELL_STEP, 1);
   if (ltc->mixed_memory) ebb_write_lstm(cell, "lstm.", memory, h, c);
   ebb_cell_begin(cell, EBB_CELL_BODY, ltc->unfolds);
@@ -197,10 +203,7 @@ static void write_aaai(EbbCell *cell, const EbbLtcAaai *ltc, EbbCellRef h) {
                             0.01,
                             false,
                             true};
-  n.table = write_synapses(cell, &between);
-  const int from_sensors = write_synapses(cell, &sensory);
-  const EbbCellRef x = write_mapping(cell, EBB_MAPPING_AFFINE, "input_w", "input_b", ebb_cell_x(cell));
-  n.sensory = ebb_cell_synapse_sums(cell, from_sensors, x, ebb_cell_absent());
+  connect(cell, &n, &between, &sensory, EBB_MAPPING_AFFINE);
   ebb_cell_begin(cell, EBB_CELL_BODY, ltc->unfolds);
   if (ltc->solver == EBB_LTC_FUSED)
     write_fused(cell, &n, h, 1, 0, ltc->with_rate);

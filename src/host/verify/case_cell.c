@@ -21,18 +21,28 @@ static EbbStatus read_mask(const Case *c, const char *name, int64_t rows, int64_
   return ebb_stored_floats(tensor, *out, rows * columns);
 }
 
+/* Index of the name that `key` has in the config, among names separated by blanks. */
+static EbbStatus one_of(const Case *c, const char *key, const char *otherwise, const char *names,
+                        int *index) {
+  const char *name = case_text(c, key, otherwise);
+  const size_t length = strlen(name);
+  *index = 0;
+  for (const char *at = names; *at; at += strcspn(at, " "), at += *at == ' ') {
+    if (strcspn(at, " ") == length && !strncmp(at, name, length)) return EBB_OK;
+    (*index)++;
+  }
+  return ebb_fail(EBB_FORMAT, "%s: '%s' in its config is '%s'; known are %s", c->path, key, name, names);
+}
+
 /* `key` where the config has it (null: none), else what the parameters w and b tell. */
 static EbbStatus mapping_of(const Case *c, const char *key, const char *w, const char *b,
                             EbbMapping *mapping) {
-  static const char *const names[] = {"none", "linear", "affine"};
-  const int told = case_tensor(c, "param.%s", b) ? 2 : case_tensor(c, "param.%s", w) ? 1 : 0;
-  const char *name = case_text(c, key, cJSON_HasObjectItem(c->config, key) ? names[0] : names[told]);
-  for (int i = 0; i < 3; i++)
-    if (!strcmp(name, names[i])) {
-      *mapping = (EbbMapping)i;
-      return EBB_OK;
-    }
-  return ebb_fail(EBB_FORMAT, "%s: '%s' is '%s'; known are none, linear and affine", c->path, key, name);
+  int index = case_tensor(c, "param.%s", b)   ? EBB_MAPPING_AFFINE
+              : case_tensor(c, "param.%s", w) ? EBB_MAPPING_LINEAR
+                                              : EBB_MAPPING_NONE;
+  if (cJSON_HasObjectItem(c->config, key)) EBB_TRY(one_of(c, key, "none", "none linear affine", &index));
+  *mapping = (EbbMapping)index;
+  return EBB_OK;
 }
 
 static EbbStatus make_ltc(const Case *c, const Sizes *s, EbbCell **out) {
@@ -55,22 +65,13 @@ static EbbStatus make_ltc(const Case *c, const Sizes *s, EbbCell **out) {
   return status;
 }
 
-static EbbStatus ltc_solver(const Case *c, EbbLtcSolver *solver) {
-  static const char *const names[] = {"semi", "explicit", "rk4"};
-  const char *name = case_text(c, "solver", "semi");
-  for (int i = 0; i < 3; i++)
-    if (!strcmp(name, names[i])) {
-      *solver = (EbbLtcSolver)i;
-      return EBB_OK;
-    }
-  return ebb_fail(EBB_FORMAT, "%s: 'solver' is '%s'; known are semi, explicit and rk4", c->path, name);
-}
-
 static EbbStatus make_ltc_aaai(const Case *c, const Sizes *s, EbbCell **out) {
   EbbLtcAaai ltc = ebb_ltc_aaai_defaults(s->I, s->H);
   ltc.step = case_number(c, "h", ltc.step);
   EBB_TRY(case_size(c, "unfolds", ltc.unfolds, false, &ltc.unfolds));
-  EBB_TRY(ltc_solver(c, &ltc.solver));
+  int solver;
+  EBB_TRY(one_of(c, "solver", "semi", "semi explicit rk4", &solver));
+  ltc.solver = (EbbLtcSolver)solver;
   return ebb_cell_ltc_aaai(&ltc, out);
 }
 
@@ -82,25 +83,10 @@ static EbbStatus make_ltc_vector(const Case *c, const Sizes *s, EbbCell **out) {
 }
 
 static EbbStatus cfc_mode(const Case *c, EbbCfcMode *mode) {
-  static const char *const names[] = {"default", "pure", "no_gate"};
-  const char *name = case_text(c, "mode", "default");
-  for (int i = 0; i < 3; i++)
-    if (!strcmp(name, names[i])) {
-      *mode = (EbbCfcMode)i;
-      return EBB_OK;
-    }
-  return ebb_fail(EBB_FORMAT, "%s: 'mode' is '%s'; known are default, pure and no_gate", c->path, name);
-}
-
-static EbbStatus cfc_activation(const Case *c, EbbCfcActivation *activation) {
-  static const char *const names[] = {"lecun_tanh", "relu", "silu", "gelu", "tanh"};
-  const char *name = case_text(c, "activation", "lecun_tanh");
-  for (int i = 0; i < 5; i++)
-    if (!strcmp(name, names[i])) {
-      *activation = (EbbCfcActivation)i;
-      return EBB_OK;
-    }
-  return ebb_fail(EBB_FORMAT, "%s: 'activation' is '%s', which is not known", c->path, name);
+  int index;
+  EBB_TRY(one_of(c, "mode", "default", "default pure no_gate", &index));
+  *mode = (EbbCfcMode)index;
+  return EBB_OK;
 }
 
 /* The backbone that the parameters tell of, for configs that do not. */
@@ -115,7 +101,9 @@ static EbbStatus make_cfc(const Case *c, const Sizes *s, EbbCell **out) {
   EbbCfc cfc = ebb_cfc_defaults(s->I, s->H);
   told_backbone(c, &cfc);
   EBB_TRY(cfc_mode(c, &cfc.mode));
-  EBB_TRY(cfc_activation(c, &cfc.activation));
+  int activation;
+  EBB_TRY(one_of(c, "activation", "lecun_tanh", "lecun_tanh relu silu gelu tanh", &activation));
+  cfc.activation = (EbbCfcActivation)activation;
   EBB_TRY(case_size(c, "backbone_layers", cfc.backbone_layers, true, &cfc.backbone_layers));
   EBB_TRY(case_size(c, "backbone_units", cfc.backbone_units, false, &cfc.backbone_units));
   EBB_TRY(case_size(c, "proj_size", 0, true, &cfc.proj_size));
