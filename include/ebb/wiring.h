@@ -80,9 +80,9 @@ EbbStatus ebb_wiring_from_text(const char *text, int inputs, EbbWiring **out) EB
 void ebb_wiring_help(FILE *out);
 
 /* Reads a wiring: a .safetensors file with integers adjacency (H, H), sensory_adjacency (I, H) and, if not
-   all units are motor neurons, types (H) and layers (H); else text (docs/wirings.md). The wiring has passed
-   ebb_wiring_check. Errors: NOT_FOUND, IO, FORMAT (which line or entry), INVALID, MISMATCH (inputs is neither
-   0 nor the file's), MEMORY. */
+   all units are motor neurons, types (H) and layers (H), or the state dict of a cell of ncps with its
+   sparsity masks; else text (docs/wirings.md). The wiring has passed ebb_wiring_check. Errors: NOT_FOUND, IO,
+   FORMAT (which line or entry), INVALID, MISMATCH (inputs is neither 0 nor the file's), MEMORY. */
 EbbStatus ebb_wiring_read(const char *path, int inputs, EbbWiring **out) EBB_MUST_CHECK;
 /* Writes a file that ebb_wiring_read reads, of the kind that the name's ending says. Errors: IO, MEMORY. */
 EbbStatus ebb_wiring_write(const EbbWiring *wiring, const char *path) EBB_MUST_CHECK;

@@ -56,6 +56,7 @@ const std::map<std::string, int> kLayer = {
     {"checkpoint.h", 7},
     {"metrics.h", 7},
     {"safetensors.h", 7},
+    {"state_dict.h", 7},
     {"train.h", 7},
     {"verify.h", 7},
 };

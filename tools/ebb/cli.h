@@ -10,7 +10,8 @@
 
 enum { CLI_PATH_BYTES = 4096, CLI_WIDTH = 80 };
 
-typedef enum CliKind { CLI_FLAG, CLI_TEXT, CLI_INTEGER, CLI_CHOICE } CliKind;
+/* LIST: texts separated by commas; the option may be given again. */
+typedef enum CliKind { CLI_FLAG, CLI_TEXT, CLI_INTEGER, CLI_CHOICE, CLI_LIST } CliKind;
 
 typedef struct CliOption {
   const char *name; /* long form, without the dashes */
@@ -27,6 +28,8 @@ typedef struct CliValue {
   bool given, flag;
   const char *text;
   int64_t integer; /* CLI_CHOICE: the index of the choice */
+  char **list;     /* CLI_LIST */
+  int n_list;
 } CliValue;
 
 typedef struct CliCommand CliCommand;

@@ -85,6 +85,14 @@ static const CliCommand *command_below(const CliCommand *command, int n_words, c
   return NULL;
 }
 
+static void free_values(CliArguments *arguments) {
+  for (int i = 0; arguments->value && i < arguments->command->n_options; i++) {
+    for (int k = 0; k < arguments->value[i].n_list; k++) free(arguments->value[i].list[k]);
+    free((void *)arguments->value[i].list);
+  }
+  free(arguments->value);
+}
+
 int cli_dispatch(const CliCommand *command, const char *path, int n_words, char **words) {
   const CliCommand *below = command_below(command, n_words, words);
   if (below) {
@@ -95,7 +103,7 @@ int cli_dispatch(const CliCommand *command, const char *path, int n_words, char 
   if (!command->run) return explain(command, path, n_words, words);
   CliArguments arguments = {.command = command, .path = path};
   int code = finish(run(&arguments, n_words, words), &arguments);
-  free(arguments.value);
+  free_values(&arguments);
   free((void *)arguments.operand);
   free((void *)arguments.setting);
   return code;

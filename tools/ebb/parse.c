@@ -70,8 +70,24 @@ static EbbStatus set_choice(CliArguments *arguments, const CliOption *option, co
   return cli_misuse(arguments, "--%s is '%s'; it takes one of %s", option->name, text, option->choices);
 }
 
+static EbbStatus add_list(const char *text, CliValue *value) {
+  int parts = 1;
+  for (const char *at = text; *at; at++) parts += *at == ',';
+  char **grown = realloc((void *)value->list, (size_t)(value->n_list + parts) * sizeof *value->list);
+  if (grown) value->list = grown;
+  for (const char *at = text; grown && parts > 0; parts--) {
+    const size_t length = strcspn(at, ",");
+    char *part = strndup(at, length);
+    if (!part) break;
+    value->list[value->n_list++] = part;
+    at += length + (at[length] == ',');
+  }
+  return parts ? ebb_fail(EBB_MEMORY, "no memory for the list '%s'", text) : EBB_OK;
+}
+
 static EbbStatus set(CliArguments *arguments, const CliOption *option, const char *text, CliValue *value) {
   value->text = text;
+  if (option->kind == CLI_LIST) return add_list(text, value);
   if (option->kind == CLI_INTEGER) return set_integer(arguments, option, text, value);
   return option->kind == CLI_CHOICE ? set_choice(arguments, option, text, value) : EBB_OK;
 }
@@ -86,7 +102,8 @@ static EbbStatus take_option(CliArguments *arguments, const char *text, const ch
   if (index < 0) return unknown_option(arguments, &word);
   const CliOption *option = &arguments->command->options[index];
   CliValue *value = &arguments->value[index];
-  if (value->given) return cli_misuse(arguments, "--%s is given twice", option->name);
+  if (value->given && option->kind != CLI_LIST)
+    return cli_misuse(arguments, "--%s is given twice", option->name);
   value->given = true;
   if (option->kind == CLI_FLAG) {
     value->flag = true;

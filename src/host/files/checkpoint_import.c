@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "checkpoint_internal.h"
+#include "checkpoint_unmatched.h"
+#include "state_dict_internal.h"
 
 /* The published code's names: `from` stands for whole parts between dots. `to` "" drops it with its dot, NULL
    drops the tensor. Rules apply from top to bottom, each to the first place where it fits. */
@@ -54,24 +56,26 @@ static bool rewrite(char *name) {
   return true;
 }
 
-static EbbStatus place(EbbSlots *slots, const char *path, const EbbStoredTensor *tensor, char *name) {
+static EbbStatus place(EbbSlots *slots, const EbbStateDict *dict, const EbbStateTensor *tensor, char *name) {
   EbbSlot *slot = ebb_slots_find(slots, name);
   if (!slot && !rewrite(name)) return EBB_OK;
   if (!slot) slot = ebb_slots_find(slots, name);
-  if (!slot) return ebb_slots_unknown(slots, name, tensor);
+  if (!slot) return ebb_slots_unknown(slots, name, &tensor->stored);
   if (slot->from)
-    return ebb_fail(EBB_MISMATCH, "%s: both '%.200s' and '%.200s' are the model's '%.200s'", path,
-                    slot->from->name, tensor->name, slot->name);
-  slot->from = tensor;
+    return ebb_fail(EBB_MISMATCH, "%s: both '%.200s' and '%.200s' are the model's '%.200s'", dict->path,
+                    slot->from->name, tensor->stored.name, slot->name);
+  slot->from = &tensor->stored;
   return EBB_OK;
 }
 
-static EbbStatus match(EbbSlots *slots, const char *path, const EbbSafetensors *file) {
-  for (int64_t i = 0; i < ebb_safetensors_count(file); i++) {
-    const EbbStoredTensor *tensor = ebb_safetensors_at(file, i);
+/* Masks have been compared with the cells' where there are cells. */
+static EbbStatus match(EbbSlots *slots, const EbbStateDict *dict, bool cells) {
+  for (size_t i = 0; i < dict->count; i++) {
+    const EbbStateTensor *tensor = &dict->tensor[i];
+    if (tensor->dropped || (cells && ebb_state_is_mask(tensor))) continue;
     char *name = strdup(tensor->name);
-    if (!name) return ebb_fail(EBB_MEMORY, "%s: no memory for the name '%.200s'", path, tensor->name);
-    EbbStatus status = place(slots, path, tensor, name);
+    if (!name) return ebb_fail(EBB_MEMORY, "%s: no memory for the name '%.200s'", dict->path, tensor->name);
+    EbbStatus status = place(slots, dict, tensor, name);
     free(name);
     if (status != EBB_OK) return status;
   }
@@ -82,41 +86,43 @@ static bool is_liquid(const char *name) {
   return strncmp(name, "liquid.", 7) == 0 || strstr(name, ".liquid.") != NULL;
 }
 
-static EbbStatus check_origin(const EbbSafetensors *file, const char *path) {
-  const char *format = ebb_safetensors_metadata(file, CHECKPOINT_FORMAT_KEY);
-  if (!format || strncmp(format, CHECKPOINT_FAMILY, strlen(CHECKPOINT_FAMILY)) != 0) return EBB_OK;
-  return ebb_fail(EBB_MISMATCH, "%s: is a checkpoint of ebb ('%.80s'): load it, it needs no import", path,
-                  format);
-}
-
-static EbbStatus import(const char *path, EbbSafetensors *file, EbbParams *params, EbbSlots *slots,
+static EbbStatus import(const EbbStateDict *dict, const EbbCells *cells, EbbParams *params, EbbSlots *slots,
                         int *liquid_missing) {
   int missing = 0;
-  EBB_TRY(check_origin(file, path));
+  if (cells) EBB_TRY(ebb_state_dict_check_masks(dict, cells));
   for (int i = 0; i < ebb_params_count(params); i++) {
     const EbbParam *param = ebb_params_at(params, i);
     EBB_TRY(ebb_slots_expect(slots, "", param, ebb_params_value(params, i), is_liquid(param->name)));
   }
   ebb_slots_expected(slots);
-  EBB_TRY(match(slots, path, file));
-  EBB_TRY(ebb_slots_check(slots, path,
+  EBB_TRY(match(slots, dict, cells != NULL));
+  EBB_TRY(ebb_slots_check_unmatched(slots, dict->path));
+  EBB_TRY(ebb_slots_check(slots, dict->path,
                           "Is the configuration the one that the weights were trained with (model, layer, "
                           "encoder and decoder)?"));
   for (size_t i = 0; i < slots->count; i++) missing += !slots->slot[i].from;
-  EBB_TRY(ebb_slots_copy(slots, path, ebb_params_device(params)));
+  EBB_TRY(ebb_slots_copy(slots, dict->path, ebb_params_device(params)));
   ebb_params_bump(params);
   *liquid_missing = missing;
   return EBB_OK;
 }
 
-EbbStatus ebb_checkpoint_import(const char *path, EbbParams *params, int *liquid_missing) {
-  EbbSafetensors *file = NULL;
+EbbStatus ebb_state_dict_import(const EbbStateDict *dict, const EbbSequence *model, EbbParams *params,
+                                int *liquid_missing) {
   EbbSlots slots = {0};
   if (!ebb_params_placed(params))
-    return ebb_fail(EBB_STATE, "%s: cannot be imported before the model's parameters are placed", path);
-  EBB_TRY(ebb_safetensors_open(path, &file));
-  EbbStatus status = import(path, file, params, &slots, liquid_missing);
+    return ebb_fail(EBB_STATE, "%s: cannot be imported before the model's parameters are placed", dict->path);
+  const EbbStatus status = import(dict, model ? model->cells : NULL, params, &slots, liquid_missing);
   ebb_slots_free(&slots);
-  ebb_safetensors_close(file);
+  return status;
+}
+
+EbbStatus ebb_checkpoint_import(const char *path, EbbParams *params, int *liquid_missing) {
+  EbbStateDict *dict = NULL;
+  if (!ebb_params_placed(params))
+    return ebb_fail(EBB_STATE, "%s: cannot be imported before the model's parameters are placed", path);
+  EBB_TRY(ebb_state_dict_open(path, NULL, 0, NULL, &dict));
+  const EbbStatus status = ebb_state_dict_import(dict, NULL, params, liquid_missing);
+  ebb_state_dict_close(dict);
   return status;
 }

@@ -107,7 +107,7 @@ EbbStatus wiring_read_tensors(const char *path, EbbWiring **out) {
   EbbSafetensors *file;
   EBB_TRY(ebb_safetensors_open(path, &file));
   EbbWiring *wiring = NULL;
-  EbbStatus status = read(file, &wiring);
+  EbbStatus status = wiring_is_state_dict(file) ? wiring_read_state_dict(file, &wiring) : read(file, &wiring);
   ebb_safetensors_close(file);
   if (status != EBB_OK) status = ebb_fail_within(status, "wiring '%s'", path);
   return wiring_finish(status, wiring, out);

@@ -2,6 +2,7 @@
 #ifndef EBB_HOST_WIRING_INTERNAL_H
 #define EBB_HOST_WIRING_INTERNAL_H
 
+#include "ebb/safetensors.h"
 #include "ebb/wiring.h"
 
 #ifdef __cplusplus
@@ -29,6 +30,10 @@ EbbStatus wiring_read_text(const char *path, EbbWiring **out) EBB_MUST_CHECK;
 EbbStatus wiring_write_text(const EbbWiring *wiring, const char *path) EBB_MUST_CHECK;
 EbbStatus wiring_read_tensors(const char *path, EbbWiring **out) EBB_MUST_CHECK;
 EbbStatus wiring_write_tensors(const EbbWiring *wiring, const char *path) EBB_MUST_CHECK;
+
+/* State dicts of ncps, recognised by their sparsity masks. Errors: those of ebb_wiring_read. */
+bool wiring_is_state_dict(const EbbSafetensors *file);
+EbbStatus wiring_read_state_dict(const EbbSafetensors *file, EbbWiring **out) EBB_MUST_CHECK;
 
 /* The wiring as a graphviz graph; errors show in ferror(out). */
 void wiring_dot(FILE *out, const EbbWiring *wiring);
