@@ -184,6 +184,8 @@ EbbStatus ebb_cell_finish(EbbCell *cell, EbbCellRef output) EBB_MUST_CHECK;
 /* Operands of a code that has a fixed number (formulas), else -1; its name. */
 int ebb_cell_code_operands(EbbCellCode code);
 const char *ebb_cell_code_name(EbbCellCode code);
+/* The index of the parameter of this name, -1: none. */
+int ebb_cell_find_param(const EbbCell *cell, const char *name);
 
 #ifdef __cplusplus
 }

@@ -57,6 +57,7 @@ const std::map<std::string, int> kLayer = {
     {"metrics.h", 7},
     {"safetensors.h", 7},
     {"state_dict.h", 7},
+    {"report.h", 7},
     {"train.h", 7},
     {"verify.h", 7},
 };

@@ -126,8 +126,8 @@ const CliCommand cli_import = {
     .examples = "ebb import weights.safetensors experiment=lra/s4-lra-listops -o lo.safetensors\n"
                 "ebb eval lo.safetensors dataset.data_dir=data/listops\n"
                 "ebb import ltc.safetensors experiment=quickstart/table dataset.file=rows.csv \\\n"
-                "    dataset.labels=state model.n_layers=1 model.d_model=12 --rename fc=decoder \\\n"
-                "    model.layer.wiring=ltc.safetensors -o ltc-ebb.safetensors",
+                "    dataset.labels=state model.n_layers=1 model.d_model=12 \\\n"
+                "    model.layer.wiring=ltc.safetensors --rename fc=decoder -o ebb.safetensors",
     .options = options,
     .n_options = CLI_COUNT(options),
     .operand = "one STATE_DICT",

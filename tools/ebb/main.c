@@ -6,7 +6,7 @@
 
 #include "cli.h"
 
-static const CliCommand *const commands[] = {&cli_train, &cli_eval,   &cli_plot,   &cli_info,
+static const CliCommand *const commands[] = {&cli_train, &cli_eval,   &cli_report, &cli_plot, &cli_info,
                                              &cli_data,  &cli_import, &cli_verify, &cli_keys};
 
 static const CliOption options[] = {{.name = "version", .help = "print the version"}};

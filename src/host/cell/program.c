@@ -228,6 +228,12 @@ static const struct {
 int ebb_cell_code_operands(EbbCellCode code) { return codes[code].operands; }
 const char *ebb_cell_code_name(EbbCellCode code) { return codes[code].name; }
 
+int ebb_cell_find_param(const EbbCell *cell, const char *name) {
+  for (int32_t i = 0; i < cell->n_params; i++)
+    if (strcmp(cell->param[i].name, name) == 0) return i;
+  return -1;
+}
+
 void ebb_cell_begin(EbbCell *cell, EbbCellSection section, int64_t repeat) {
   if (cell->status != EBB_OK) return;
   if (section < cell->section || repeat < 1 || repeat > 1000000) {

@@ -14,20 +14,14 @@ bool ebb_state_is_mask(const EbbStateTensor *tensor) {
          strcmp(tensor->name + length - ending, mask_name) == 0;
 }
 
-static int find_param(const EbbCell *cell, const char *name) {
-  for (int32_t i = 0; i < cell->n_params; i++)
-    if (strcmp(cell->param[i].name, name) == 0) return i;
-  return -1;
-}
-
 /* The parameter that a mask is for: synapses' w, or the heads of a CfC; -1: the cell has none. */
 static int masked_param(const EbbCell *cell, const char *mask) {
   char name[128];
   const size_t prefix = strlen(mask) - strlen(mask_name);
   snprintf(name, sizeof name, "%.*sw", (int)prefix, mask);
-  const int param = find_param(cell, name);
+  const int param = ebb_cell_find_param(cell, name);
   snprintf(name, sizeof name, "%.*sff1.weight", (int)prefix, mask);
-  return param < 0 ? find_param(cell, name) : param;
+  return param < 0 ? ebb_cell_find_param(cell, name) : param;
 }
 
 /* What the model's wiring says of the parameter's elements. */

@@ -14,6 +14,15 @@
 
 enum { COMPLAINT_BYTES = 600 };
 
+const EbbPainter ebb_gnuplot = {.arguments = {"gnuplot", "--default-settings"}, .package = "gnuplot-nox"};
+
+EbbStatus ebb_picture_kind(const char *picture, bool *svg) {
+  const char *ending = strrchr(picture, '.');
+  *svg = ending && strcmp(ending, ".svg") == 0;
+  if (*svg || (ending && strcmp(ending, ".png") == 0)) return EBB_OK;
+  return ebb_fail(EBB_INVALID, "cannot draw '%s': the name of a picture ends in .png or .svg", picture);
+}
+
 /* Files in memory: the program reads its script from one and complains into another, so no pipe can block. */
 typedef struct Streams {
   int script, picture, complaint;

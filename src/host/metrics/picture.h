@@ -2,6 +2,7 @@
 #ifndef EBB_HOST_PICTURE_H
 #define EBB_HOST_PICTURE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "ebb/status.h"
@@ -10,6 +11,11 @@ typedef struct EbbPainter {
   const char *arguments[4]; /* the program's name first, NULL last */
   const char *package;      /* the Debian package that has it */
 } EbbPainter;
+
+extern const EbbPainter ebb_gnuplot;
+
+/* Whether the name ends in .svg. Errors: INVALID where it does not end in .png either. */
+EbbStatus ebb_picture_kind(const char *picture, bool *svg) EBB_MUST_CHECK;
 
 /* Writes the script; errors show in ferror(script). */
 typedef void (*EbbPictureScript)(FILE *script, const void *context);

@@ -1,7 +1,6 @@
 #include "ebb/metrics.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "picture.h"
 #include "plot_curves.h"
@@ -20,18 +19,14 @@ static void write_script(FILE *script, const void *context) {
 
 static EbbStatus plot_runs(const char *const *folders, EbbRunCurves *runs, int count, const char *picture,
                            bool svg) {
-  static const EbbPainter gnuplot = {.arguments = {"gnuplot", "--default-settings"},
-                                     .package = "gnuplot-nox"};
   for (int i = 0; i < count; i++) EBB_TRY(ebb_curves_read(folders[i], &runs[i]));
   const Plot plot = {.runs = runs, .count = count, .svg = svg};
-  return ebb_picture_draw(&gnuplot, write_script, &plot, picture);
+  return ebb_picture_draw(&ebb_gnuplot, write_script, &plot, picture);
 }
 
 EbbStatus ebb_plot_runs(const char *const *run_folders, int count, const char *picture) {
-  const char *ending = strrchr(picture, '.');
-  bool svg = ending && strcmp(ending, ".svg") == 0;
-  if (!svg && !(ending && strcmp(ending, ".png") == 0))
-    return ebb_fail(EBB_INVALID, "cannot draw '%s': the name of a picture ends in .png or .svg", picture);
+  bool svg;
+  EBB_TRY(ebb_picture_kind(picture, &svg));
   if (count < 1) return ebb_fail(EBB_INVALID, "no run was given to draw into '%s'", picture);
   EbbRunCurves *runs = calloc((size_t)count, sizeof *runs);
   if (!runs) return ebb_fail(EBB_MEMORY, "no memory to draw %d runs", count);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "plot_settings.h"
+
 enum { MOST_POINTS = 4000, RAW_LEAST = 20, RAW_MOST_RUNS = 3, NAME_COLUMNS = 60, N_COLOURS = 7 };
 
 /* Okabe and Ito's palette for the colour-blind; runs beyond it differ in their dashes. */
@@ -75,22 +77,6 @@ static void put_data(FILE *script, const EbbCurve *curve, double scale, int run,
     fprintf(script, isfinite(p->smooth) ? "%.9g\n" : "NaN\n", scale * p->smooth);
   }
   fputs("EOD\n", script);
-}
-
-static void put_settings(FILE *script, bool svg) {
-  const char *format = "enhanced font 'sans,12' background '#FFFFFF'";
-  if (svg)
-    fprintf(script, "set terminal svg size 1400,600 %s\n", format);
-  else
-    fprintf(script,
-            "if (strstrt(GPVAL_TERMINALS, ' pngcairo ')) {\n  set terminal pngcairo size 1400,600 %s\n"
-            "} else {\n  set terminal png truecolor size 1400,600 %s\n}\n",
-            format, format);
-  fputs("set encoding utf8\n"
-        "set border 3 lc rgb '#555555'\nset tics nomirror textcolor rgb '#333333'\n"
-        "set grid lc rgb '#E4E4E4' lt 1 lw 1\nset datafile missing 'NaN'\n"
-        "set key below center horizontal Left reverse noenhanced samplen 2 spacing 1.15 height 0.5\n",
-        script);
 }
 
 static void put_x_axis(FILE *script, const EbbRunCurves *runs, int count, int measure) {
@@ -208,7 +194,7 @@ void ebb_plot_script(FILE *script, const EbbRunCurves *runs, int count, bool svg
   int panel[EBB_N_MEASURES], n = 0;
   for (int m = 0; m < EBB_N_MEASURES; m++)
     if (is_measured(runs, count, m)) panel[n++] = m;
-  put_settings(script, svg);
+  ebb_plot_settings(script, svg);
   for (int p = 0; p < n; p++)
     for (int r = 0; r < count; r++)
       for (int s = 0; s < EBB_N_SPLITS; s++)

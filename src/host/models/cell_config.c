@@ -93,6 +93,7 @@ static EbbStatus make_ltc(const EbbConfig *config, int64_t I, int64_t H, EbbCell
   ltc.output_mapping = (EbbMapping)ebb_config_choice(config, "model.layer.output_mapping");
   ltc.epsilon = ebb_config_number(config, "model.layer.epsilon");
   ltc.mixed_memory = ebb_config_flag(config, "model.layer.mixed_memory");
+  ltc.with_rate = ebb_config_flag(config, "model.layer.rates");
   EbbStatus status = read_masks(config, I, H, &masks);
   if (masks.wiring) ltc.motors = masks.wiring->motors;
   ltc.wiring = masks.cell;
@@ -104,6 +105,7 @@ static EbbStatus make_ltc(const EbbConfig *config, int64_t I, int64_t H, EbbCell
 static EbbStatus make_ltc_aaai(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
   EbbLtcAaai ltc = ebb_ltc_aaai_defaults(I, H);
   Masks masks;
+  ltc.with_rate = ebb_config_flag(config, "model.layer.rates");
   EBB_TRY(ltc_solver(config, "ltc_aaai", &ltc.solver));
   ltc.unfolds = unfolds_or(config, ltc.unfolds);
   ltc.step = step_or(config, ltc.step);
@@ -117,6 +119,7 @@ static EbbStatus make_ltc_aaai(const EbbConfig *config, int64_t I, int64_t H, Eb
 static EbbStatus make_ltc_vector(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
   EbbLtcVector ltc = ebb_ltc_vector_defaults(I, H);
   ltc.unfolds = unfolds_or(config, ltc.unfolds);
+  ltc.with_rate = ebb_config_flag(config, "model.layer.rates");
   ltc.tanh = ebb_config_choice(config, "model.layer.act") == 1;
   return ebb_cell_ltc_vector(&ltc, out);
 }
