@@ -99,7 +99,7 @@ typedef enum EbbCellMap { EBB_CELL_AS_IS, EBB_CELL_SOFTPLUS_OF } EbbCellMap;
 
 typedef struct EbbCellParam {
   char name[64];     /* as the published code names it */
-  EbbParamSpec spec; /* spec.name is this name */
+  EbbParamSpec spec; /* spec.name is this name; a buffer is saved and never trained */
   EbbCellMap map;
   bool constant;   /* not declared: `values` for ever */
   bool orthogonal; /* initial value: rows (or columns) orthonormal, spec.shape of rank 2 */

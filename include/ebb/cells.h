@@ -152,6 +152,15 @@ EbbStatus ebb_cell_ct_gru(const EbbCtGru *gru, EbbCell **out) EBB_MUST_CHECK;
 /* dh/dt = (1 - z) (g - h) with the gates of a GRU; Euler, `unfolds` (6) sub-steps of elapsed / unfolds. */
 EbbStatus ebb_cell_gru_ode(int64_t I, int64_t H, int64_t unfolds, EbbCell **out) EBB_MUST_CHECK;
 
+/* h' = (1 - leak) h + leak tanh(W_in x + W h) with weights (H, I) and (H, H), [target][source], that are
+   never trained; they are copied. reservoir.h draws such weights. Source: Jaeger et al. 2007. */
+typedef struct EbbEsn {
+  int64_t I, H;
+  double leak; /* above 0, up to 1 */
+  const float *W_in, *W;
+} EbbEsn;
+EbbStatus ebb_cell_esn(const EbbEsn *esn, EbbCell **out) EBB_MUST_CHECK;
+
 /* LSTM with a forget bias of 1. States h, c. */
 EbbStatus ebb_cell_lstm(int64_t I, int64_t H, EbbCell **out) EBB_MUST_CHECK;
 

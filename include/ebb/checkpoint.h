@@ -58,7 +58,8 @@ EbbStatus ebb_checkpoint_config(const char *path, char **yaml) EBB_MUST_CHECK;
    leading "model." dropped, decoder.output_transform -> decoder, decoder.retrieval.classifier ->
    decoder.classifier, inv_A_real -> inv_w_real, A_imag -> w_imag, num_batches_tracked and the unused kernel.A
    ignored). A liquid model's frozen constants are not in such a file: the parameters named liquid.* keep
-   their values and *liquid_missing counts them. Errors: as ebb_checkpoint_load. */
+   their values and *liquid_missing counts them. state_dict.h does the same for recurrent cells. Errors: as
+   ebb_checkpoint_load. */
 EbbStatus ebb_checkpoint_import(const char *path, EbbParams *params, int *liquid_missing) EBB_MUST_CHECK;
 
 #ifdef __cplusplus

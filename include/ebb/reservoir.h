@@ -67,6 +67,8 @@ int ebb_reservoir_inputs(const EbbReservoir *reservoir);
 /* Recurrent weights that are not 0, and their spectral radius. Errors: NUMERIC, MEMORY. */
 int64_t ebb_reservoir_synapses(const EbbReservoir *reservoir);
 EbbStatus ebb_reservoir_radius(const EbbReservoir *reservoir, double *radius) EBB_MUST_CHECK;
+/* Copies all weights, those that are 0 too: W_in (H, I) and W (H, H), [target][source]. */
+void ebb_reservoir_weights(const EbbReservoir *reservoir, double *W_in, double *W);
 
 /* The state of B independent sequences, all 0 (v: v_reset) at first. */
 typedef struct EbbReservoirState EbbReservoirState;

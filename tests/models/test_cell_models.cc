@@ -145,8 +145,8 @@ void expect_stream_equals_batch(Model &model, bool tokens) {
   ebb_stream_destroy(stream);
 }
 
-const char *const kCells[] = {"ltc",   "ltc_aaai", "ltc_vector", "liquid_time_step", "cfc", "wired_cfc",
-                              "ctrnn", "ct_gru",   "neural_ode", "gru_ode",          "lstm"};
+const char *const kCells[] = {"ltc",   "ltc_aaai", "ltc_vector", "liquid_time_step", "cfc",  "wired_cfc",
+                              "ctrnn", "ct_gru",   "neural_ode", "gru_ode",          "lstm", "esn"};
 
 class EveryCell : public testing::TestWithParam<const char *> {};
 

@@ -85,6 +85,7 @@ public:
     }
     for (int i = 0; i < ebb_params_count(params_); i++) {
       const EbbParam *param = ebb_params_at(params_, i);
+      if (param->spec.buffer) continue;
       Floats &grad = r[std::string("d") + param->name];
       grad.resize(size_t(param->size));
       require(
@@ -254,6 +255,13 @@ const Case kCases[] = {
      true},
     {"lstm", [](EbbCell **out) { return ebb_cell_lstm(5, 17, out); }, 3, 4, true, false, true},
     {"gru_ode", [](EbbCell **out) { return ebb_cell_gru_ode(5, 17, 3, out); }, 3, 4, true, true, true},
+    {"esn",
+     [](EbbCell **out) {
+       const Floats W_in = random_tensor({7, 5}, 1).floats, W = random_tensor({7, 7}, 2).floats;
+       const EbbEsn config = {5, 7, 0.4, W_in.data(), W.data()};
+       return ebb_cell_esn(&config, out);
+     },
+     3, 4, true, false, true},
     {"liquid_time_step", [](EbbCell **out) { return ebb_cell_liquid_time_step(5, 17, out); }, 3, 4, true,
      true},
     {"ct_gru",

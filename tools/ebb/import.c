@@ -119,7 +119,8 @@ const CliCommand cli_import = {
         "and "
         "with mixed memory) and of torch.nn.LSTM; other modules are named by --rename. What is not in a "
         "state_dict has to be said: model.layer.implicit=false for an LTC whose parameters do not pass "
-        "through softplus, backbone activation, unfolds. A wiring is checked against the file's masks; "
+        "through softplus, cfc_mode=no_gate, backbone activation, unfolds. A wiring is checked against the "
+        "file's masks; "
         "model.layer.wiring=STATE_DICT takes it from there. The frozen constants of polyb and kb are not in "
         "a "
         "state_dict: the published code draws them anew, and so does ebb.",

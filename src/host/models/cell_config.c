@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ebb/reservoir.h"
 #include "ebb/wiring.h"
+#include "host/cell/write.h"
 
 /* In the order of the choices of model.layer.solver. */
 enum { AUTO, FUSED, EULER, RK4, MIDPOINT, HEUN, DOPRI5, EXACT, SOLVERS };
@@ -264,29 +266,61 @@ static EbbStatus make_lstm(const EbbConfig *config, int64_t I, int64_t H, EbbCel
   return ebb_cell_lstm(I, H, out);
 }
 
+/* The reservoir's weights as the cell takes them. */
+static EbbStatus esn_of(const EbbReservoir *reservoir, EbbEsn *esn, EbbCell **out) {
+  const size_t inputs = (size_t)(esn->H * esn->I), all = inputs + (size_t)(esn->H * esn->H);
+  double *drawn = malloc(all * sizeof *drawn);
+  float *weights = malloc(all * sizeof *weights);
+  EbbStatus status = drawn && weights ? EBB_OK : ebb_fail(EBB_MEMORY, "no memory for the weights of an esn");
+  if (status == EBB_OK) {
+    ebb_reservoir_weights(reservoir, drawn, drawn + inputs);
+    for (size_t i = 0; i < all; i++) weights[i] = (float)drawn[i];
+    esn->W_in = weights, esn->W = weights + inputs;
+    status = ebb_cell_esn(esn, out);
+  }
+  free(drawn);
+  free(weights);
+  return status;
+}
+
+/* Every layer has a draw of its own. */
+static EbbStatus make_reservoir(const EbbConfig *config, int64_t layer, int64_t I, int64_t H, EbbCell **out) {
+  EbbEsn esn = {.I = I, .H = H, .leak = ebb_config_number(config, "model.layer.leak")};
+  const EbbEcho echo = {.leak = esn.leak};
+  const EbbReservoirDraw draw = {.density = ebb_config_number(config, "model.layer.density"),
+                                 .spectral_radius = ebb_config_number(config, "model.layer.spectral_radius"),
+                                 .input_scale = ebb_config_number(config, "model.layer.input_scale"),
+                                 .seed = (uint64_t)(ebb_config_integer(config, "train.seed") + layer)};
+  EbbReservoir *reservoir = NULL;
+  EBB_TRY(ebb_cell_check_sizes("esn", H, 1));
+  EBB_TRY(ebb_reservoir_echo_draw(&echo, (int)I, (int)H, &draw, &reservoir));
+  const EbbStatus status = esn_of(reservoir, &esn, out);
+  ebb_reservoir_destroy(reservoir);
+  return status;
+}
+
+static EbbStatus make_esn(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
+  return make_reservoir(config, 0, I, H, out);
+}
+
 /* In the order of the choices of model.layer._name_. */
-static EbbStatus (*const makers[])(const EbbConfig *config, int64_t I, int64_t H,
-                                   EbbCell **out) = {NULL,
-                                                     make_ltc,
-                                                     make_ltc_aaai,
-                                                     make_ltc_vector,
-                                                     make_ltc_textgen,
-                                                     make_liquid_time_step,
-                                                     make_cfc,
-                                                     make_wired_cfc,
-                                                     make_ctrnn,
-                                                     make_neural_ode,
-                                                     make_ct_gru,
-                                                     make_gru_ode,
-                                                     make_lstm,
-                                                     NULL};
+static EbbStatus (*const makers[])(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) = {
+    NULL,      make_ltc,       make_ltc_aaai, make_ltc_vector, make_ltc_textgen, make_liquid_time_step,
+    make_cfc,  make_wired_cfc, make_ctrnn,    make_neural_ode, make_ct_gru,      make_gru_ode,
+    make_lstm, NULL,           make_esn};
 
 bool ebb_config_names_cell(const EbbConfig *config) {
   return makers[ebb_config_choice(config, "model.layer._name_")] != NULL;
 }
 
-EbbStatus ebb_cell_from_config(const EbbConfig *config, int64_t I, EbbCell **out) {
+EbbStatus ebb_cell_of_layer(const EbbConfig *config, int64_t layer, int64_t I, EbbCell **out) {
+  const int choice = ebb_config_choice(config, "model.layer._name_");
+  const int64_t H = ebb_config_integer(config, "model.d_model");
   *out = NULL;
-  return makers[ebb_config_choice(config, "model.layer._name_")](
-      config, I, ebb_config_integer(config, "model.d_model"), out);
+  return makers[choice] == make_esn ? make_reservoir(config, layer, I, H, out)
+                                    : makers[choice](config, I, H, out);
+}
+
+EbbStatus ebb_cell_from_config(const EbbConfig *config, int64_t I, EbbCell **out) {
+  return ebb_cell_of_layer(config, 0, I, out);
 }

@@ -9,7 +9,10 @@
 /* Whether model.layer._name_ is a recurrent cell. */
 bool ebb_config_names_cell(const EbbConfig *config);
 
-/* The cell of inputs I and model.d_model units. Errors: INVALID names the key; those of wirings. */
+/* The cell of inputs I and model.d_model units; reservoirs of different layers are different draws. Errors:
+   INVALID names the key; those of wirings and reservoirs. */
+EbbStatus ebb_cell_of_layer(const EbbConfig *config, int64_t layer, int64_t I, EbbCell **out) EBB_MUST_CHECK;
+/* Of layer 0. */
 EbbStatus ebb_cell_from_config(const EbbConfig *config, int64_t I, EbbCell **out) EBB_MUST_CHECK;
 
 /* Whether it is lnn, and its settings; input, hidden and all_steps are left to the recorder. Errors: INVALID

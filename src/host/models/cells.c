@@ -14,7 +14,7 @@ static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells)
   cells->approximate = ebb_config_flag(config, "model.layer.approximate");
   cells->truncate = ebb_config_integer(config, "trainer.truncated_bptt_steps");
   for (int64_t i = 0, inputs = d_input; i < layers; i++) {
-    EBB_TRY(ebb_cell_from_config(config, inputs, &cells->cell[i]));
+    EBB_TRY(ebb_cell_of_layer(config, i, inputs, &cells->cell[i]));
     cells->n = i + 1;
     inputs = cells->cell[i]->output.width;
   }

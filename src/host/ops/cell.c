@@ -84,7 +84,13 @@ static EbbStatus setup_params(EbbSetup *setup, EbbCellArgs *a) {
     if (param->constant) continue;
     EbbParamSpec spec = param->spec;
     spec.name = param->name;
-    EBB_TRY(ebb_setup_param(setup, &spec, &a->value[p], &a->grad[p]));
+    if (spec.buffer) {
+      float *value;
+      EBB_TRY(ebb_setup_buffer(setup, &spec, &value));
+      a->value[p] = value;
+    } else {
+      EBB_TRY(ebb_setup_param(setup, &spec, &a->value[p], &a->grad[p]));
+    }
   }
   return EBB_OK;
 }

@@ -123,7 +123,8 @@ EbbStatus report_bounds(const EbbCell *cell, const EbbConfig *config, const EbbP
              default_cfc = ebb_config_choice(config, "model.layer.cfc_mode") == 0;
   if (is(cell, "ltc") || is(cell, "ltc_aaai")) return bound_conductance(cell, params, scope, layer);
   if (is(cell, "ltc_vector")) return sigmoid ? bound_vector(cell, params, scope, layer) : EBB_OK;
-  if (is(cell, "lstm") || is(cell, "gru_ode") || (default_cfc && (is(cell, "cfc") || is(cell, "wired_cfc"))))
+  if (is(cell, "lstm") || is(cell, "gru_ode") || is(cell, "esn") ||
+      (default_cfc && (is(cell, "cfc") || is(cell, "wired_cfc"))))
     bound_by_one(layer);
   return EBB_OK;
 }

@@ -128,3 +128,12 @@ int64_t ebb_reservoir_synapses(const EbbReservoir *reservoir) { return reservoir
 EbbStatus ebb_reservoir_radius(const EbbReservoir *reservoir, double *radius) {
   return sparse_radius(&reservoir->W, radius);
 }
+
+void ebb_reservoir_weights(const EbbReservoir *reservoir, double *W_in, double *W) {
+  const int64_t units = reservoir->units;
+  memcpy(W_in, reservoir->W_in, (size_t)(units * reservoir->inputs) * sizeof *W_in);
+  memset(W, 0, (size_t)(units * units) * sizeof *W);
+  for (int64_t row = 0; row < units; row++)
+    for (int64_t i = reservoir->W.start[row]; i < reservoir->W.start[row + 1]; i++)
+      W[row * units + reservoir->W.column[i]] = reservoir->W.value[i];
+}
