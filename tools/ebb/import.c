@@ -127,8 +127,9 @@ const CliCommand cli_import = {
     .examples = "ebb import weights.safetensors experiment=lra/s4-lra-listops -o lo.safetensors\n"
                 "ebb eval lo.safetensors dataset.data_dir=data/listops\n"
                 "ebb import ltc.safetensors experiment=quickstart/table dataset.file=rows.csv \\\n"
-                "    dataset.labels=state model.n_layers=1 model.d_model=12 \\\n"
-                "    model.layer.wiring=ltc.safetensors --rename fc=decoder -o ebb.safetensors",
+                "    dataset.labels=state model.layer._name_=ltc model.n_layers=1 \\\n"
+                "    model.d_model=12 model.layer.wiring=ltc.safetensors \\\n"
+                "    --rename fc=decoder -o ebb.safetensors",
     .options = options,
     .n_options = CLI_COUNT(options),
     .operand = "one STATE_DICT",
