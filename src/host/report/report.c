@@ -175,8 +175,7 @@ static EbbStatus open_layers(Job *job) {
   const EbbSequence *model = &job->experiment->model;
   if (!model->cells)
     return ebb_fail(EBB_UNSUPPORTED,
-                    "the model has S4 layers, whose time constants do not depend on the data; a report is on "
-                    "recurrent cells (model.layer._name_)");
+                    "the model has no recurrent cells, whose neurons a report is on (model.layer._name_)");
   job->report->n_layers = model->cells->n;
   job->report->layer = calloc((size_t)model->cells->n, sizeof *job->report->layer);
   if (!job->report->layer) return ebb_fail(EBB_MEMORY, "no memory for a report");
