@@ -10,12 +10,13 @@
 extern "C" {
 #endif
 
-/* Everything of one neuron over all samples and steps. Bounds that are not known are NAN, and then nothing
-   violates them and nothing is saturated. */
+/* Everything of one neuron over all samples and steps; time constants in the solver's last sub-step of each.
+   Their unit is that of elapsed times, but a sub-step for the fused ltc_aaai, whose cm_t holds the sub-step's
+   length. Bounds that are not known are NAN, and then nothing violates them and nothing is saturated. */
 typedef struct EbbNeuronReport {
   int64_t unit;                        /* of the layer's state */
   const char *group;                   /* "motor", "command", "inter"; "units" without a wiring */
-  double tau_min, tau_median, tau_max; /* 1 / rate, in the units of elapsed; NAN: the cell does not know it */
+  double tau_min, tau_median, tau_max; /* 1 / rate; NAN: the cell does not know it */
   double tau_low, tau_high;            /* bounds */
   double state_min, state_max;
   double state_low, state_high; /* bounds */

@@ -311,7 +311,8 @@ TEST(CliImportCells, LstmOfTorchInTwoLayers) {
     return dict.apply("fc", x);
   });
   const std::vector<std::string> lstm = {"model.layer._name_=lstm", "model.d_model=4", "--rename=fc=decoder"};
-  expect_failure(table.import(with(lstm, {"model.n_layers=1"})), 1, {"rnn.bias_ih_l1", "unknown to the model"});
+  expect_failure(table.import(with(lstm, {"model.n_layers=1"})), 1,
+                 {"rnn.bias_ih_l1", "unknown to the model"});
   const Outcome import = table.import(with(lstm, {"model.n_layers=2"}));
   ASSERT_EQ(import.code, 0) << import.err;
   table.expect_same_outputs();

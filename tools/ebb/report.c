@@ -283,7 +283,9 @@ const CliCommand cli_report = {
         "effective time constants (least, median, greatest), the states, the share of steps in which a state "
         "is within 1 % of its bounds, and the solver's h lambda beside its limit of stability. For LTC cells "
         "it checks at every step that tau / (1 + tau W) <= tau_sys <= tau and that states stay between the "
-        "least and the greatest of 0 and the potentials, and names neurons that do not.",
+        "least and the greatest of 0 and the potentials, and names neurons that do not. Time constants are "
+        "in the "
+        "unit of elapsed times; those of a fused ltc_aaai in sub-steps.",
     .examples = "ebb report runs/ltc-occupancy-1\n"
                 "ebb report runs/ltc-occupancy-1 --split test -n 500 --neurons -o taus.png\n"
                 "ebb report last.safetensors --json",
