@@ -34,6 +34,7 @@ typedef struct EbbLtc {
   double epsilon;    /* 1e-8 */
   bool mixed_memory; /* an LSTM cell in front */
   bool with_rate;    /* report neurons' rates; explicit solvers always do */
+  bool fall_back;    /* explicit solvers: a neuron takes a fused sub-step where its own would be unstable */
   EbbCellWiring wiring;
 } EbbLtc;
 EbbLtc ebb_ltc_defaults(int64_t I, int64_t H);
@@ -46,7 +47,7 @@ typedef struct EbbLtcAaai {
   int64_t I, H, unfolds;
   EbbLtcSolver solver;
   double step;
-  bool with_rate;
+  bool with_rate, fall_back;
   EbbCellWiring wiring;
 } EbbLtcAaai;
 EbbLtcAaai ebb_ltc_aaai_defaults(int64_t I, int64_t H);

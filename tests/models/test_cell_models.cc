@@ -266,4 +266,25 @@ TEST(CellModels, UnstableSolversAreAnError) {
   EXPECT_NE(std::string(ebb_error()).find("stable"), std::string::npos) << ebb_error();
 }
 
+// Neurons that would be unstable take the fused solver's sub-step: with all of them so, it is that solver.
+TEST(CellModels, UnstableSolversFallBack) {
+  const EbbDataset dataset = sizes(false, true, 2);
+  const std::vector<std::string> keys = {"model.layer._name_=ltc", "model.d_model=8",
+                                         "model.n_layers=1",       "model.layer.unfolds=1",
+                                         "model.layer.epsilon=0",  "model.layer.unstable=fall_back"};
+  std::vector<std::string> euler = keys;
+  euler.emplace_back("model.layer.solver=euler");
+  Model fused(keys, dataset), guarded(euler, dataset);
+  ASSERT_EQ(fused.status, EBB_OK) << ebb_error();
+  ASSERT_EQ(guarded.status, EBB_OK) << ebb_error();
+  const std::vector<float> expected = fused.batch(inputs(), {}), got = guarded.batch(inputs(), {});
+  for (size_t i = 0; i < got.size(); i++) EXPECT_NEAR(got[i], expected[i], 1e-5);
+  // Where they are stable it is Euler's.
+  euler.back() = "model.layer.solver=rk4", euler[3] = "model.layer.unfolds=200";
+  Model fine(euler, dataset);
+  euler[5] = "model.layer.unstable=error";
+  Model plain(euler, dataset);
+  EXPECT_EQ(fine.batch(inputs(), {}), plain.batch(inputs(), {}));
+}
+
 } // namespace

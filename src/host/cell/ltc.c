@@ -9,6 +9,7 @@ typedef struct Neurons {
   int64_t H;
   EbbCellRef gleak, vleak, cm;
   EbbCellRef sensory; /* sums of the sensory synapses */
+  EbbCellRef sums;    /* of all synapses at the start of a sub-step */
   int table;
 } Neurons;
 
@@ -78,38 +79,68 @@ static EbbCellRef half_of(EbbCell *cell, const Neurons *n, EbbCellRef sums, int 
 
 static EbbCellRef slope(EbbCell *cell, const void *context, EbbCellRef v) {
   const Neurons *n = context;
-  const EbbCellRef sums = ebb_cell_synapse_sums(cell, n->table, v, n->sensory);
+  const bool starts = v.space == EBB_CELL_STATE;
+  const EbbCellRef sums = starts ? n->sums : ebb_cell_synapse_sums(cell, n->table, v, n->sensory);
   const EbbCellRef from[] = {v,       half_of(cell, n, sums, 0), half_of(cell, n, sums, 1), n->cm, n->gleak,
                              n->vleak};
   return ebb_cell_apply(cell, EBB_CELL_LTC_SLOPE, n->H, 6, from);
 }
 
-static EbbCellRef rate_of(EbbCell *cell, const Neurons *n, EbbCellRef sums) {
-  return ebb_write3(cell, EBB_CELL_LTC_RATE, half_of(cell, n, sums, 1), n->cm, n->gleak);
+static EbbCellRef rate_of(EbbCell *cell, const Neurons *n) {
+  return ebb_write3(cell, EBB_CELL_LTC_RATE, half_of(cell, n, n->sums, 1), n->cm, n->gleak);
 }
 
-/* The sub-steps; dt a sub-step is elapsed * dt. */
-static void write_fused(EbbCell *cell, const Neurons *n, EbbCellRef v, double dt, double epsilon, bool rate) {
-  const EbbCellRef sums = ebb_cell_synapse_sums(cell, n->table, v, n->sensory);
+/* The state after a fused sub-step of elapsed * dt. */
+static EbbCellRef fused_step(EbbCell *cell, const Neurons *n, EbbCellRef v, double dt, double epsilon) {
   const EbbCellRef from[] = {v,
-                             half_of(cell, n, sums, 0),
-                             half_of(cell, n, sums, 1),
+                             half_of(cell, n, n->sums, 0),
+                             half_of(cell, n, n->sums, 1),
                              n->cm,
                              n->gleak,
                              n->vleak,
                              ebb_cell_elapsed(cell),
                              ebb_cell_constant(dt),
                              ebb_cell_constant(epsilon)};
-  ebb_cell_move(cell, v, ebb_cell_apply(cell, EBB_CELL_LTC_FUSED, n->H, 9, from));
-  if (rate) cell->rate = rate_of(cell, n, sums);
+  return ebb_cell_apply(cell, EBB_CELL_LTC_FUSED, n->H, 9, from);
 }
 
-static void write_explicit(EbbCell *cell, const Neurons *n, EbbCellRef v, double dt, EbbLtcSolver solver) {
-  const EbbTableau *tableau = ebb_tableau_find(solver == EBB_LTC_EULER ? "euler" : "rk4");
-  const EbbCellRef sums = ebb_cell_synapse_sums(cell, n->table, v, n->sensory);
-  cell->rate = rate_of(cell, n, sums);
-  cell->rate_limit = (float)tableau->real_limit, cell->rate_step = (float)dt;
-  ebb_cell_move(cell, v, ebb_write_runge_kutta(cell, tableau, v, ebb_cell_elapsed(cell), dt, slope, n));
+/* `next` where the explicit sub-step is stable, else the fused one. */
+static EbbCellRef guarded(EbbCell *cell, const Neurons *n, EbbCellRef v, EbbCellRef next, double dt) {
+  const EbbCellRef from[] = {next,
+                             fused_step(cell, n, v, dt, 0),
+                             cell->rate,
+                             ebb_cell_elapsed(cell),
+                             ebb_cell_constant(dt),
+                             ebb_cell_constant((double)cell->rate_limit)};
+  return ebb_cell_apply(cell, EBB_CELL_WITHIN, n->H, 6, from);
+}
+
+/* How the sub-steps are taken; of elapsed * dt each. */
+typedef struct Solver {
+  EbbLtcSolver kind;
+  double dt, epsilon;
+  bool with_rate, fall_back;
+} Solver;
+
+/* A sub-step that falls back is always stable, so that there is no limit to keep. */
+static EbbCellRef explicit_step(EbbCell *cell, const Neurons *n, const Solver *solver, EbbCellRef v) {
+  const EbbTableau *tableau = ebb_tableau_find(solver->kind == EBB_LTC_EULER ? "euler" : "rk4");
+  cell->rate_limit = (float)tableau->real_limit, cell->rate_step = (float)solver->dt;
+  const EbbCellRef next =
+      ebb_write_runge_kutta(cell, tableau, v, ebb_cell_elapsed(cell), solver->dt, slope, n);
+  if (!solver->fall_back) return next;
+  const EbbCellRef safe = guarded(cell, n, v, next, solver->dt);
+  cell->rate_limit = 0;
+  return safe;
+}
+
+static void write_sub_step(EbbCell *cell, Neurons *n, const Solver *solver, EbbCellRef v) {
+  const bool fused = solver->kind == EBB_LTC_FUSED;
+  n->sums = ebb_cell_synapse_sums(cell, n->table, v, n->sensory);
+  if (!fused || solver->with_rate) cell->rate = rate_of(cell, n);
+  ebb_cell_move(cell, v,
+                fused ? fused_step(cell, n, v, solver->dt, solver->epsilon)
+                      : explicit_step(cell, n, solver, v));
 }
 
 EbbLtc ebb_ltc_defaults(int64_t I, int64_t H) {
@@ -160,11 +191,8 @@ static void write_ltc(EbbCell *cell, const EbbLtc *ltc) {
   ebb_cell_begin(cell, EBB_CELL_STEP, 1);
   if (ltc->mixed_memory) ebb_write_lstm(cell, "lstm.", memory, h, c);
   ebb_cell_begin(cell, EBB_CELL_BODY, ltc->unfolds);
-  const double dt = 1 / (double)ltc->unfolds;
-  if (ltc->solver == EBB_LTC_FUSED)
-    write_fused(cell, &n, h, dt, ltc->epsilon, ltc->with_rate);
-  else
-    write_explicit(cell, &n, h, dt, ltc->solver);
+  const Solver solver = {ltc->solver, 1 / (double)ltc->unfolds, ltc->epsilon, ltc->with_rate, ltc->fall_back};
+  write_sub_step(cell, &n, &solver, h);
 }
 
 EbbStatus ebb_cell_ltc(const EbbLtc *ltc, EbbCell **out) {
@@ -205,10 +233,9 @@ static void write_aaai(EbbCell *cell, const EbbLtcAaai *ltc, EbbCellRef h) {
                             true};
   connect(cell, &n, &between, &sensory, EBB_MAPPING_AFFINE);
   ebb_cell_begin(cell, EBB_CELL_BODY, ltc->unfolds);
-  if (ltc->solver == EBB_LTC_FUSED)
-    write_fused(cell, &n, h, 1, 0, ltc->with_rate);
-  else
-    write_explicit(cell, &n, h, ltc->step, ltc->solver);
+  const double dt = ltc->solver == EBB_LTC_FUSED ? 1 : ltc->step;
+  const Solver solver = {ltc->solver, dt, 0, ltc->with_rate, ltc->fall_back};
+  write_sub_step(cell, &n, &solver, h);
 }
 
 EbbStatus ebb_cell_ltc_aaai(const EbbLtcAaai *ltc, EbbCell **out) {

@@ -85,6 +85,10 @@ static EbbStatus ltc_solver(const EbbConfig *config, const char *cell, EbbLtcSol
   }
 }
 
+static bool falls_back(const EbbConfig *config) {
+  return ebb_config_choice(config, "model.layer.unstable") == 2;
+}
+
 static EbbStatus make_ltc(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
   EbbLtc ltc = ebb_ltc_defaults(I, H);
   Masks masks;
@@ -95,6 +99,7 @@ static EbbStatus make_ltc(const EbbConfig *config, int64_t I, int64_t H, EbbCell
   ltc.output_mapping = (EbbMapping)ebb_config_choice(config, "model.layer.output_mapping");
   ltc.epsilon = ebb_config_number(config, "model.layer.epsilon");
   ltc.mixed_memory = ebb_config_flag(config, "model.layer.mixed_memory");
+  ltc.fall_back = falls_back(config);
   ltc.with_rate = ebb_config_flag(config, "model.layer.rates");
   EbbStatus status = read_masks(config, I, H, &masks);
   if (masks.wiring) ltc.motors = masks.wiring->motors;
@@ -111,6 +116,7 @@ static EbbStatus make_ltc_aaai(const EbbConfig *config, int64_t I, int64_t H, Eb
   EBB_TRY(ltc_solver(config, "ltc_aaai", &ltc.solver));
   ltc.unfolds = unfolds_or(config, ltc.unfolds);
   ltc.step = step_or(config, ltc.step);
+  ltc.fall_back = falls_back(config);
   EbbStatus status = read_masks(config, I, H, &masks);
   ltc.wiring = masks.cell;
   if (status == EBB_OK) status = ebb_cell_ltc_aaai(&ltc, out);
