@@ -269,7 +269,7 @@ TEST(CellModels, UnstableSolversAreAnError) {
 // Neurons that would be unstable take the fused solver's sub-step: with all of them so, it is that solver.
 TEST(CellModels, UnstableSolversFallBack) {
   const EbbDataset dataset = sizes(false, true, 2);
-  const std::vector<std::string> keys = {"model.layer._name_=ltc", "model.d_model=8",
+  const std::vector<std::string> keys = {"model.layer._name_=ltc", "model.d_model=48",
                                          "model.n_layers=1",       "model.layer.unfolds=1",
                                          "model.layer.epsilon=0",  "model.layer.unstable=fall_back"};
   std::vector<std::string> euler = keys;

@@ -63,8 +63,9 @@ TEST(CellGradients, EveryFormula) {
     OpCase c =
         cell_case(ebb_cell_code_name(EbbCellCode(code)), cell.get(), 3, 2, {true, true, false}, 0.5, 1.5);
     c.step = 0.01; // gradients may be small beside results
-    // x away from the limits of the clamp.
+    // x away from the limits of the clamp, and the products of WITHIN from theirs.
     if (code == EBB_CELL_CLAMP) c.inputs[0].floats = c.inputs[1].floats = {0.5F, 1, 1.5F, 0.9F, 1.1F};
+    if (code == EBB_CELL_WITHIN) c.inputs[0].floats = {0.3F, 3, 0.2F, 4, 3.5F};
     for (const std::string &device : ebb_test::devices()) check_op(c, device);
   }
 }

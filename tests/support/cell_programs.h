@@ -83,6 +83,8 @@ inline CellPtr formula_cell(EbbCellCode code, int64_t H, int64_t repeat = 2) {
         first, x, p, q, elapsed, w.slice(two, H, H), elapsed, ebb_cell_constant(0.5F), w.slice(two, 0, H)};
     std::vector<EbbCellRef> from(all, all + ebb_cell_code_operands(code));
     if (code == EBB_CELL_CLAMP) from = {first, ebb_cell_constant(0.7F), ebb_cell_constant(5)};
+    // Elements alternate between the two sides of the limit, far from it.
+    if (code == EBB_CELL_WITHIN) from[2] = x, from[3] = from[4] = from[5] = ebb_cell_constant(1);
     return from;
   };
   const EbbCellRef before = w.apply(code, operands(x));
