@@ -64,16 +64,19 @@ static void put_data(FILE *script, int64_t layer, const Bins *bins) {
   }
 }
 
-/* Labels at 1, 2 and 5 times powers of ten; where there would be few, at more. */
+/* Labels at 1, 2 and 5 times powers of ten; where there would be few, at more, and where many, at powers
+ * alone. */
 static void put_ticks(FILE *script, const Bins *bins) {
   static const double few[] = {1, 2, 5}, many[] = {1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9};
   const double high = bins->low + BINS * bins->width;
-  const bool narrow = high - bins->low < 1;
+  const double decades = high - bins->low;
+  const bool narrow = decades < 1;
+  const int digits = narrow ? 10 : decades < 4 ? 3 : 1;
   const double *digit = narrow ? many : few;
   const char *separator = "";
   fputs("set xtics (", script);
   for (double power = floor(bins->low); power <= high; power++)
-    for (int k = 0; k < (narrow ? 10 : 3); k++) {
+    for (int k = 0; k < digits; k++) {
       const double at = digit[k] * pow(10, power);
       fprintf(script, "%s'%g' %.9g", separator, at, at);
       separator = ", ";
@@ -84,8 +87,8 @@ static void put_ticks(FILE *script, const Bins *bins) {
 static void put_panel(FILE *script, const EbbReport *report, int64_t i, const Bins *bins) {
   const EbbLayerReport *layer = &report->layer[i];
   const char *separator = "plot ";
-  fprintf(script, "set title 'layer %lld: %s, %lld neurons'\nset xrange [%.9g:%.9g]\n", (long long)i,
-          layer->cell, (long long)layer->n, pow(10, bins->low - bins->width),
+  fprintf(script, "set title 'layer %lld: %s, %lld neurons' noenhanced\nset xrange [%.9g:%.9g]\n",
+          (long long)i, layer->cell, (long long)layer->n, pow(10, bins->low - bins->width),
           pow(10, bins->low + (BINS + 1) * bins->width));
   put_ticks(script, bins);
   for (int g = 0; g < GROUPS; g++) {
