@@ -14,18 +14,33 @@ extern "C" {
 
 typedef enum EbbSplit { EBB_TRAIN, EBB_VALIDATION, EBB_TEST, EBB_SPLITS } EbbSplit;
 
+/* How compact numbers are stored. */
+typedef enum EbbRawType { EBB_RAW_U8, EBB_RAW_I16, EBB_RAW_TYPES } EbbRawType;
+
 /* One split: sequences of tokens (token data) or of feature vectors (value data), one target a sample, or one
    an element where the data set is per_step. A retrieval sample is two sequences: its samples have n_towers =
-   2 and sequence 2*s + tower. */
+   2 and sequence 2*s + tower. Exactly one of tokens, values and raw is there. The arrays hold S stored
+   samples, which all are the split's where `order` is NULL (S = n_samples); else the split is a view of them,
+   and other splits may have the same arrays. */
 typedef struct EbbSamples {
   int64_t n_samples;
-  int64_t *offset; /* (n_samples * n_towers + 1): sequence q is elements offset[q] .. offset[q+1]-1 */
-  int32_t *tokens; /* or NULL */
-  float *values;   /* element e has d_input floats at values[e * d_input]; or NULL */
-  int32_t *labels; /* (n_samples), per step (elements): class indices; or NULL */
-  float *targets;  /* (n_samples, d_output), per step (elements, d_output): regression targets; or NULL */
+  int64_t n_stored; /* S where order is set, else not looked at */
+  int64_t *order;   /* (n_samples) the split's sample i is stored sample order[i]; or NULL: i */
+  int64_t *offset;  /* (S * n_towers + 1): sequence q is elements offset[q] .. offset[q+1]-1 */
+  int32_t *tokens;  /* or NULL */
+  float *values;    /* element e has d_input floats at values[e * d_input]; or NULL */
+  void *raw; /* compact: token ids, one an element, where there is a vocabulary, else values, d_input an
+                element, of raw_type; a batch shows value * scale + offset of the data set; or NULL */
+  EbbRawType raw_type;
+  int32_t *labels; /* (S), per step (elements): class indices; or NULL */
+  float *targets;  /* (S, d_output), per step (elements, d_output): regression targets; or NULL */
   float *elapsed;  /* (elements) time since the element before, for sampling that is not regular; or NULL */
 } EbbSamples;
+
+/* Where the arrays have sample i of the split, 0 <= i < n_samples. */
+static inline int64_t ebb_stored_sample(const EbbSamples *samples, int64_t i) {
+  return samples->order ? samples->order[i] : i;
+}
 
 typedef struct EbbDataset {
   char name[64];
@@ -36,8 +51,12 @@ typedef struct EbbDataset {
   int64_t n_towers;   /* 1, or 2 for retrieval */
   int64_t longest;    /* longest sequence of all splits */
   bool variable_length;
-  bool per_step;        /* every element has a target of its own; n_towers is 1 */
-  float *class_weights; /* (n_classes) what the loss of a class is multiplied by, or NULL: all 1 */
+  bool per_step;           /* every element has a target of its own; n_towers is 1 */
+  float *class_weights;    /* (n_classes) what the loss of a class is multiplied by, or NULL: all 1 */
+  float *scale, *offset;   /* of raw values: (d_input) each, or (longest, d_input); NULL: 1 and 0 */
+  bool scale_per_position; /* scale and offset are (longest, d_input): by the place in the stored sequence */
+  int32_t *permutation; /* (longest) step t shows stored step permutation[t] of its sequence, which then all
+                           have `longest` elements; or NULL: t */
   EbbSamples split[EBB_SPLITS];
   char **token_text; /* (vocabulary) or NULL */
 } EbbDataset;
@@ -46,6 +65,7 @@ typedef struct EbbDataset {
    Errors: NOT_FOUND names the file, where it comes from and what to do; FORMAT names file and line; INVALID.
  */
 EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+/* Frees every array once, however many splits have it. NULL is allowed. */
 void ebb_dataset_destroy(EbbDataset *dataset);
 
 /* The most frequent label's share of a split, in 0..1, and that label. The split must have labels; per step
@@ -75,13 +95,16 @@ typedef struct EbbLoaderConfig {
   int64_t sort_window; /* batches whose samples are sorted by length before cutting into batches; 0: none */
   int64_t l_max;       /* longer sequences are cut to their first l_max elements; 0: any length */
   bool pad_to_l_max;   /* every batch has length l_max */
+  int64_t stride; /* of what l_max left, elements 0, stride, 2 stride, ... are shown, elapsed times summed;
+                     lengths, l_max for padding too, are those over stride, rounded up; 0: 1 */
   uint64_t seed;
 } EbbLoaderConfig;
 
 typedef struct EbbLoader EbbLoader;
 
 /* All memory is taken here; drawing batches takes none. Lifetime: the dataset must outlive the loader.
-   Errors: INVALID (empty split, batch larger than the split with drop_last, value out of range), MEMORY. */
+   Errors: INVALID (empty split, batch larger than the split with drop_last, value out of range, an order, a
+   permutation or scales that do not fit the stored samples), MEMORY. */
 EbbStatus ebb_loader_create(const EbbDataset *dataset, EbbSplit split, const EbbLoaderConfig *config,
                             EbbLoader **out) EBB_MUST_CHECK;
 void ebb_loader_destroy(EbbLoader *loader);
