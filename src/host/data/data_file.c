@@ -18,7 +18,7 @@ static EbbStatus no_memory(const char *file) {
   return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", file);
 }
 
-static EbbStatus make_path(const EbbDataSource *source, const char *file, const char *suffix, char **path) {
+EbbStatus ebb_data_path(const EbbDataSource *source, const char *file, const char *suffix, char **path) {
   const char *data = getenv("EBB_DATA");
   const char *root = data && *data ? data : "data";
   const int written = source->folder ? asprintf(path, "%s/%s%s", source->folder, file, suffix)
@@ -28,20 +28,20 @@ static EbbStatus make_path(const EbbDataSource *source, const char *file, const 
   return no_memory(file);
 }
 
-static EbbStatus missing(const EbbDataSource *source, const char *path) {
+EbbStatus ebb_data_missing(const EbbDataSource *source, const char *path, const char *nor) {
   return ebb_fail(EBB_NOT_FOUND,
-                  "%s: '%s' does not exist, nor does it with .gz; put %s there (dataset.data_dir names the "
+                  "%s: '%s' does not exist%s; put %s there (dataset.data_dir names the "
                   "folder; without it $EBB_DATA/%s, or data/%s where EBB_DATA is not set)",
-                  source->name, path, source->origin, source->name, source->name);
+                  source->name, path, nor, source->origin, source->name, source->name);
 }
 
 static EbbStatus read_packed(const EbbDataSource *source, const char *file, EbbDataFile *out) {
   char *packed = NULL, *bytes = NULL;
   size_t length = 0;
-  EBB_TRY(make_path(source, file, ".gz", &packed));
+  EBB_TRY(ebb_data_path(source, file, ".gz", &packed));
   EbbStatus status = EBB_OK;
   if (!ebb_file_exists(packed))
-    status = missing(source, out->path);
+    status = ebb_data_missing(source, out->path, ", nor does it with .gz");
   else
     status = ebb_file_read(packed, MOST_BYTES, &bytes, &length);
   if (status == EBB_OK) status = ebb_gunzip(bytes, length, MOST_BYTES, packed, &out->text, &out->length);
@@ -57,7 +57,7 @@ static EbbStatus read_packed(const EbbDataSource *source, const char *file, EbbD
 
 EbbStatus ebb_data_file_read(const EbbDataSource *source, const char *file, EbbDataFile *out) {
   *out = (EbbDataFile){0};
-  EBB_TRY(make_path(source, file, "", &out->path));
+  EBB_TRY(ebb_data_path(source, file, "", &out->path));
   if (!ebb_file_exists(out->path)) return read_packed(source, file, out);
   return ebb_file_read(out->path, MOST_BYTES, &out->text, &out->length);
 }

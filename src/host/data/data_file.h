@@ -13,6 +13,14 @@ typedef struct EbbDataSource {
   const char *origin; /* where the files come from, for the error: "put ... there" */
 } EbbDataSource;
 
+/* The path of a file of the source, with `suffix` behind it; NULL after an error. Lifetime: the caller frees
+   it. Errors: MEMORY. */
+EbbStatus ebb_data_path(const EbbDataSource *source, const char *file, const char *suffix,
+                        char **path) EBB_MUST_CHECK;
+/* NOT_FOUND with a sentence that says where the file comes from and where it belongs. `nor` goes on behind
+   "does not exist". */
+EbbStatus ebb_data_missing(const EbbDataSource *source, const char *path, const char *nor);
+
 /* A file in memory: text[length] is 0. */
 typedef struct EbbDataFile {
   char *path;

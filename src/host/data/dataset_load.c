@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/data/corpora.h"
 #include "host/data/csv_dataset.h"
+#include "host/data/images.h"
 #include "host/data/listops_load.h"
 #include "host/data/sources.h"
 
@@ -25,6 +27,9 @@ static const struct {
   LoadSource load_source;
 } rows[] = {
     {"listops", load_listops, NULL},         {"csv", ebb_csv_dataset_load, NULL},
+    {"imdb", ebb_imdb_load, NULL},           {"aan", ebb_aan_load, NULL},
+    {"text", ebb_text_load, NULL},           {"cifar", ebb_cifar_load, NULL},
+    {"mnist", ebb_mnist_load, NULL},         {"fashion", ebb_fashion_pixels_load, NULL},
     {"occupancy", NULL, ebb_occupancy_load}, {"traffic", NULL, ebb_traffic_load},
     {"ozone", NULL, ebb_ozone_load},         {"cheetah", NULL, ebb_cheetah_load},
     {"smnist", NULL, ebb_smnist_load},       {"fashion_mnist", NULL, ebb_fashion_load},

@@ -1,30 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/data/data_file.h"
-#include "host/data/idx.h"
+#include "host/data/mnist.h"
 #include "host/data/sources.h"
 
-enum { CLASSES = 10, SIDE = 28, VALIDATION = 6000 };
-
-static const struct {
-  const char *images, *labels;
-} files[2] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte"},
-              {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}};
-
-static EbbStatus check(const EbbIdx *images, const EbbIdx *labels, const char *path) {
-  if (images->dim[1] != SIDE || images->dim[2] != SIDE)
-    return ebb_fail(EBB_FORMAT, "%s: images of %lld x %lld, expected %d x %d", path,
-                    (long long)images->dim[1], (long long)images->dim[2], (int)SIDE, (int)SIDE);
-  if (images->dim[0] != labels->dim[0])
-    return ebb_fail(EBB_FORMAT, "%s: %lld images, but %lld labels", path, (long long)images->dim[0],
-                    (long long)labels->dim[0]);
-  for (int64_t i = 0; i < labels->size; i++)
-    if (labels->bytes[i] >= CLASSES)
-      return ebb_fail(EBB_FORMAT, "%s: label %lld is %d, not one of 0..9", path, (long long)i,
-                      (int)labels->bytes[i]);
-  return EBB_OK;
-}
+enum { CLASSES = EBB_MNIST_CLASSES, SIDE = EBB_MNIST_SIDE, VALIDATION = 6000 };
 
 /* Images begin .. begin + n - 1 become the split's samples. */
 static EbbStatus take(const EbbIdx *images, const EbbIdx *labels, int64_t begin, int64_t n,
@@ -43,12 +23,6 @@ static EbbStatus take(const EbbIdx *images, const EbbIdx *labels, int64_t begin,
   return EBB_OK;
 }
 
-static EbbStatus parse(const EbbDataFile file[2], EbbIdx *images, EbbIdx *labels) {
-  EBB_TRY(ebb_idx_parse(file[0].text, file[0].length, file[0].path, 3, images));
-  EBB_TRY(ebb_idx_parse(file[1].text, file[1].length, file[1].path, 1, labels));
-  return check(images, labels, file[0].path);
-}
-
 static EbbStatus take_training(const EbbIdx *images, const EbbIdx *labels, const char *path,
                                int64_t max_samples, EbbDataset *dataset) {
   int64_t n = images->dim[0] - VALIDATION;
@@ -62,16 +36,13 @@ static EbbStatus take_training(const EbbIdx *images, const EbbIdx *labels, const
 
 /* part 0: training and validation; part 1: test. */
 static EbbStatus read_part(const EbbDataSource *source, int part, int64_t max_samples, EbbDataset *dataset) {
-  EbbDataFile file[2] = {{0}};
-  EbbIdx images, labels;
-  EbbStatus status = ebb_data_file_read(source, files[part].images, &file[0]);
-  if (status == EBB_OK) status = ebb_data_file_read(source, files[part].labels, &file[1]);
-  if (status == EBB_OK) status = parse(file, &images, &labels);
+  EbbMnistFiles files;
+  EbbStatus status = ebb_mnist_read(source, part, &files);
   if (status == EBB_OK)
-    status = part == 0 ? take_training(&images, &labels, file[0].path, max_samples, dataset)
-                       : take(&images, &labels, 0, images.dim[0], &dataset->split[EBB_TEST]);
-  ebb_data_file_release(&file[0]);
-  ebb_data_file_release(&file[1]);
+    status = part == 0
+                 ? take_training(&files.images, &files.labels, files.file[0].path, max_samples, dataset)
+                 : take(&files.images, &files.labels, 0, files.images.dim[0], &dataset->split[EBB_TEST]);
+  ebb_mnist_release(&files);
   return status;
 }
 

@@ -4,41 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/data/utf8.h"
+
 void ebb_tsv_clear(EbbTsv *tsv) {
   free(tsv->text);
   tsv->text = NULL;
   tsv->capacity = 0;
-}
-
-/* Length of the UTF-8 sequence at `text`, which ends with a 0 byte; 0 if it is none (overlong forms,
-   surrogates and values above 10FFFF are none). */
-static int utf8_length(const unsigned char *text) {
-  unsigned lead = text[0];
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  int length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (text[1] < low || text[1] > high) return 0;
-  for (int i = 2; i < length; i++) {
-    if ((text[i] & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
-static bool is_utf8(const char *text, size_t bytes) {
-  const unsigned char *at = (const unsigned char *)text, *end = at + bytes;
-  while (at < end) {
-    uint64_t word;
-    if (end - at >= 8 && (memcpy(&word, at, 8), (word & 0x8080808080808080U) == 0)) {
-      at += 8;
-      continue;
-    }
-    int length = utf8_length(at);
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
 }
 
 static EbbStatus read_line(EbbTsv *tsv, size_t *bytes, bool *end) {
@@ -71,8 +42,10 @@ static EbbStatus check_line(const EbbTsv *tsv, size_t *bytes) {
   }
   tsv->text[--*bytes] = 0;
   if (*bytes > 0 && tsv->text[*bytes - 1] == '\r') tsv->text[--*bytes] = 0;
-  if (!is_utf8(tsv->text, *bytes)) {
-    return ebb_fail(EBB_FORMAT, "%s:%lld: the line is not valid UTF-8", tsv->origin, line);
+  const size_t valid = ebb_utf8_valid(tsv->text, *bytes);
+  if (valid < *bytes) {
+    return ebb_fail(EBB_FORMAT, "%s:%lld: the line is not valid UTF-8 from its byte %zu on", tsv->origin,
+                    line, valid + 1);
   }
   return EBB_OK;
 }

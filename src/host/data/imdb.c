@@ -1,0 +1,231 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ebb/file.h"
+#include "ebb/numpy_random.h"
+#include "host/data/aside.h"
+#include "host/data/corpora.h"
+#include "host/data/data_file.h"
+#include "host/data/folder_list.h"
+#include "host/data/tsv.h"
+
+enum { CLASSES = 2, MOST_REVIEW_BYTES = 1 << 26 };
+
+/* A review's class, and the ratings that it may have. */
+static const struct {
+  const char *folder;
+  int worst, best;
+} classes[CLASSES] = {{"neg", 1, 4}, {"pos", 7, 10}};
+
+/* ---- ID_RATING ---- */
+
+typedef struct Review {
+  long id, rating;
+  const char *name;
+} Review;
+
+/* Digits, an underscore and digits; what follows is `end`. */
+static bool parse_name(const char *name, const char *end, Review *out) {
+  char *at;
+  const size_t digits = strspn(name, "0123456789");
+  if (digits == 0 || digits > 9 || name[digits] != '_') return false;
+  out->id = strtol(name, NULL, 10);
+  const size_t more = strspn(name + digits + 1, "0123456789");
+  if (more == 0 || more > 2) return false;
+  out->rating = strtol(name + digits + 1, &at, 10);
+  out->name = name;
+  return strcmp(at, end) == 0;
+}
+
+static bool fits(const Review *review, int label) {
+  return review->rating >= classes[label].worst && review->rating <= classes[label].best;
+}
+
+/* ---- two files of lines ---- */
+
+static EbbStatus read_line(EbbTexts *texts, EbbSplit split, const EbbTsv *tsv, char **fields) {
+  Review review;
+  const char *label = fields[0];
+  if ((label[0] != '0' && label[0] != '1') || label[1] != 0)
+    return ebb_fail(EBB_FORMAT, "%s:%lld: the label '%.40s' is not 0 or 1", tsv->origin, (long long)tsv->line,
+                    label);
+  const int value = label[0] - '0';
+  if (!parse_name(fields[1], "", &review) || !fits(&review, value))
+    return ebb_fail(
+        EBB_FORMAT, "%s:%lld: '%.40s' is no ID_RATING with a rating from %d to %d, which label %d has",
+        tsv->origin, (long long)tsv->line, fields[1], classes[value].worst, classes[value].best, value);
+  const EbbTextOrigin origin = {tsv->origin, tsv->line};
+  if (!*fields[2])
+    return ebb_fail(EBB_FORMAT, "%s:%lld: the review is empty", tsv->origin, (long long)tsv->line);
+  EBB_TRY(ebb_texts_add(texts, split, fields[2], strlen(fields[2]), origin));
+  return ebb_texts_label(texts, split, value);
+}
+
+static EbbStatus read_lines(EbbTexts *texts, EbbSplit split, EbbTsv *tsv) {
+  for (;;) {
+    char *fields[3];
+    bool end;
+    EBB_TRY(ebb_tsv_next(tsv, fields, 3, &end));
+    if (!end) EBB_TRY(read_line(texts, split, tsv, fields));
+    if (end && tsv->line == 0) return ebb_fail(EBB_FORMAT, "%s: the file is empty", tsv->origin);
+    if (end) return EBB_OK;
+  }
+}
+
+EbbStatus ebb_imdb_read(EbbTexts *texts, EbbSplit split, FILE *file, const char *origin) {
+  EbbTsv tsv = {.file = file, .origin = origin};
+  const EbbStatus status = read_lines(texts, split, &tsv);
+  ebb_tsv_clear(&tsv);
+  return status;
+}
+
+/* ---- the tree of files ---- */
+
+static int by_id(const void *left, const void *right) {
+  const Review *a = left, *b = right;
+  if (a->id != b->id) return a->id < b->id ? -1 : 1;
+  return strcmp(a->name, b->name);
+}
+
+static EbbStatus read_review(EbbTexts *texts, EbbSplit split, const char *folder, const Review *review,
+                             int label) {
+  char *path = NULL, *text = NULL;
+  size_t length = 0;
+  if (asprintf(&path, "%s/%s", folder, review->name) < 0)
+    return ebb_fail(EBB_MEMORY, "no memory for the name of a review");
+  EbbStatus status = EBB_OK;
+  if (!fits(review, label))
+    status = ebb_fail(EBB_FORMAT, "%s: a rating of %ld, but those in the folder '%s' are %d to %d", path,
+                      review->rating, classes[label].folder, classes[label].worst, classes[label].best);
+  if (status == EBB_OK) status = ebb_file_read(path, MOST_REVIEW_BYTES, &text, &length);
+  if (status == EBB_OK && length == 0) status = ebb_fail(EBB_FORMAT, "%s: the review is empty", path);
+  if (status == EBB_OK) status = ebb_texts_add(texts, split, text, length, (EbbTextOrigin){path, 0});
+  if (status == EBB_OK) status = ebb_texts_label(texts, split, label);
+  free(text);
+  free(path);
+  return status;
+}
+
+static EbbStatus read_listed(EbbTexts *texts, EbbSplit split, const char *folder, const EbbFolderList *list,
+                             int label) {
+  if (list->n == 0) return ebb_fail(EBB_FORMAT, "%s: the folder has no reviews ID_RATING.txt", folder);
+  Review *reviews = malloc((size_t)list->n * sizeof *reviews);
+  if (!reviews) return ebb_fail(EBB_MEMORY, "no memory for the names of %d reviews", list->n);
+  EbbStatus status = EBB_OK;
+  for (int i = 0; i < list->n && status == EBB_OK; i++)
+    if (!parse_name(list->name[i], ".txt", &reviews[i]))
+      status = ebb_fail(EBB_FORMAT, "%s/%s: the name of a review is ID_RATING.txt", folder, list->name[i]);
+  if (status == EBB_OK) qsort(reviews, (size_t)list->n, sizeof *reviews, by_id);
+  for (int i = 0; i < list->n && status == EBB_OK; i++)
+    status = read_review(texts, split, folder, &reviews[i], label);
+  free(reviews);
+  return status;
+}
+
+static EbbStatus read_folder(EbbTexts *texts, EbbSplit split, const char *base, int label) {
+  char *folder;
+  if (asprintf(&folder, "%s/%s/%s", base, split == EBB_TRAIN ? "train" : "test", classes[label].folder) < 0)
+    return ebb_fail(EBB_MEMORY, "no memory for the name of a folder in '%s'", base);
+  EbbFolderList list;
+  EbbStatus status = ebb_folder_list(folder, ".txt", &list);
+  if (status == EBB_OK) status = read_listed(texts, split, folder, &list, label);
+  ebb_folder_list_release(&list);
+  free(folder);
+  return status;
+}
+
+/* ---- the data set ---- */
+
+static EbbStatus read_tree(EbbTexts *texts, const char *base) {
+  for (int part = 0; part < 2; part++)
+    for (int label = 0; label < CLASSES; label++)
+      EBB_TRY(read_folder(texts, part == 0 ? EBB_TRAIN : EBB_TEST, base, label));
+  return EBB_OK;
+}
+
+static EbbStatus read_file(EbbTexts *texts, EbbSplit split, const EbbDataSource *source, const char *name) {
+  char *path;
+  EBB_TRY(ebb_data_path(source, name, "", &path));
+  FILE *file = fopen(path, "re");
+  EbbStatus status;
+  if (file)
+    status = ebb_imdb_read(texts, split, file, path);
+  else if (errno == ENOENT)
+    status = ebb_data_missing(source, path, ", nor does the folder aclImdb");
+  else
+    status = ebb_fail(EBB_IO, "cannot open '%s': %s", path, strerror(errno));
+  if (file) (void)fclose(file);
+  free(path);
+  return status;
+}
+
+/* Whether the source has a tree, in a folder aclImdb or at its root. */
+static EbbStatus find_tree(const EbbDataSource *source, char **base) {
+  static const char *const places[] = {"aclImdb", "."};
+  for (int i = 0; i < 2; i++) {
+    char *probe;
+    EBB_TRY(ebb_data_path(source, places[i], "/train/neg", &probe));
+    const bool found = ebb_folder_exists(probe);
+    free(probe);
+    if (found) return ebb_data_path(source, places[i], "", base);
+  }
+  *base = NULL;
+  return EBB_OK;
+}
+
+static EbbStatus read_source(EbbTexts *texts, const EbbDataSource *source) {
+  char *base;
+  EBB_TRY(find_tree(source, &base));
+  if (!base) {
+    EBB_TRY(read_file(texts, EBB_TRAIN, source, "imdb_train.tsv"));
+    return read_file(texts, EBB_TEST, source, "imdb_test.tsv");
+  }
+  const EbbStatus status = read_tree(texts, base);
+  free(base);
+  return status;
+}
+
+/* The permutation's first ceil(share n) reviews are the validation, the others the training. */
+static EbbStatus set_validation(EbbDataset *dataset, double share, uint64_t seed) {
+  const int64_t n = dataset->split[EBB_TRAIN].n_samples, n_val = (int64_t)ceil(share * (double)n);
+  if (share <= 0) {
+    ebb_dataset_test_as_validation(dataset);
+    return EBB_OK;
+  }
+  if (n_val >= n)
+    return ebb_fail(EBB_INVALID, "imdb: dataset.val_split=%g leaves none of %lld reviews for training", share,
+                    (long long)n);
+  int64_t *order = malloc(2 * (size_t)n * sizeof *order);
+  if (!order) return ebb_fail(EBB_MEMORY, "no memory for the order of %lld reviews", (long long)n);
+  EbbPcg64 generator;
+  ebb_pcg64_seed(&generator, seed);
+  ebb_pcg64_permutation(&generator, n, order);
+  memcpy(order + n, order, (size_t)n_val * sizeof *order); /* the rest, then the first */
+  const EbbStatus status = ebb_dataset_deal(dataset, order + n_val, n - n_val, n_val, 0);
+  free(order);
+  return status;
+}
+
+static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset) {
+  const EbbDataSource source = {"imdb", ebb_config_string(config, "dataset.data_dir"),
+                                "the folder aclImdb of the Large Movie Review Dataset (aclImdb_v1.tar.gz, "
+                                "unpacked; ai.stanford.edu/~amaas/data/sentiment), or imdb_train.tsv and "
+                                "imdb_test.tsv"};
+  const EbbTextRules rules = ebb_text_rules(config);
+  snprintf(dataset->name, sizeof dataset->name, "imdb");
+  dataset->n_classes = dataset->d_output = CLASSES;
+  dataset->n_towers = 1;
+  EBB_TRY(ebb_texts_begin(texts, &rules, dataset));
+  EBB_TRY(read_source(texts, &source));
+  EBB_TRY(ebb_texts_finish(texts));
+  EBB_TRY(set_validation(dataset, ebb_config_number(config, "dataset.val_split"),
+                         (uint64_t)ebb_config_integer(config, "dataset.seed")));
+  ebb_dataset_cut(dataset, ebb_config_integer_or(config, "dataset.max_samples", 0));
+  return EBB_OK;
+}
+
+EbbStatus ebb_imdb_load(const EbbConfig *config, EbbDataset **out) {
+  return ebb_texts_build(config, load, out);
+}
