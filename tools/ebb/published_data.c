@@ -11,8 +11,9 @@ typedef struct Facts {
 } Facts;
 
 static const Facts known[] = {
-    {"listops", 18, 0, 10, 10, 1, true, 0, false},  {"imdb", 135, 0, 2, 2, 1, true, 0, false},
-    {"aan", 98, 0, 2, 2, 2, true, 0, false},        {"cifar", 0, 1, 10, 10, 1, false, 0, false},
+    {"listops", 18, 0, 10, 10, 1, true, 0, false},  {"imdb", 133, 0, 2, 2, 1, true, 0, false},
+    {"aan", 98, 0, 2, 2, 2, true, 0, false},        {"cifar", 0, 1, 10, 10, 1, false, 1024, false},
+    {"mnist", 0, 1, 10, 10, 1, false, 784, false},  {"fashion", 0, 1, 10, 10, 1, false, 784, false},
     {"pathfinder", 0, 1, 2, 2, 1, false, 0, false}, {"pathx", 0, 1, 2, 2, 1, false, 0, false},
     {"smnist", 0, 28, 10, 10, 1, false, 28, false}, {"fashion_mnist", 0, 28, 10, 10, 1, false, 28, false},
     {"occupancy", 0, 5, 2, 2, 1, false, 16, true},  {"traffic", 0, 7, 0, 1, 1, false, 32, true},
@@ -28,18 +29,26 @@ static const Facts *facts_of(const char *name) {
   return &unknown;
 }
 
+/* How pixels are shown: cifar's keys. */
+static void set_pixels(const EbbConfig *config, EbbDataset *out) {
+  if (!ebb_config_flag(config, "dataset.grayscale")) out->d_input = 3;
+  if (ebb_config_flag(config, "dataset.tokenize")) out->vocabulary = 256, out->d_input = 0;
+  enum { TRANSPOSE = 8 }; /* the last of the key's choices: rows and columns side by side */
+  if (ebb_config_choice(config, "dataset.permute") == TRANSPOSE) out->d_input *= 2;
+}
+
 bool published_data(const EbbConfig *config, EbbDataset *out) {
   const Facts *facts = facts_of(ebb_config_string(config, "dataset._name_"));
-  bool colour = !strcmp(facts->name, "cifar") && !ebb_config_flag(config, "dataset.grayscale");
   bool bos = facts->vocabulary && ebb_config_flag(config, "dataset.append_bos");
   bool no_eos = facts->vocabulary && !ebb_config_flag(config, "dataset.append_eos");
   *out = (EbbDataset){.n_classes = facts->n_classes,
                       .d_output = facts->d_output,
                       .vocabulary = facts->vocabulary + bos - no_eos,
-                      .d_input = colour ? 3 : facts->d_input,
+                      .d_input = facts->d_input,
                       .n_towers = facts->n_towers,
                       .longest = facts->length ? facts->length : ebb_config_integer(config, "dataset.l_max"),
                       .variable_length = facts->variable_length,
                       .per_step = facts->per_step};
+  if (!strcmp(facts->name, "cifar")) set_pixels(config, out);
   return facts != &unknown;
 }
