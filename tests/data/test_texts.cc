@@ -57,7 +57,22 @@ TEST(Imdb, TreeIsReadByIdAndTestIsTheValidation) {
     EXPECT_EQ(spell(data, shown.tokens[0]), std::string(expected[i]) + "<eos>");
     EXPECT_EQ(shown.labels[0], i >= 4);
   }
-  EXPECT_EQ(show(data, EBB_VALIDATION, 3).tokens, show(data, EBB_TEST, 3).tokens);
+  std::multiset<std::string> validation, test;
+  int64_t labels = 0;
+  for (int64_t i = 0; i < 8; i++) {
+    validation.insert(spell(data, show(data, EBB_VALIDATION, i).tokens[0]));
+    test.insert(spell(data, show(data, EBB_TEST, i).tokens[0]));
+    labels += i < 4 ? show(data, EBB_VALIDATION, i).labels[0] : 0;
+  }
+  EXPECT_EQ(validation, test);
+  EXPECT_TRUE(labels > 0 && labels < 4) << "a part of the validation has both classes";
+  const Loaded few("imdb", files.folder(),
+                   {"dataset.val_split=0", "dataset.min_freq=1", "dataset.max_samples=4"});
+  ASSERT_EQ(few.status, EBB_OK) << few.error;
+  EXPECT_EQ(few.counts(), (Counts{4, 8, 8}));
+  labels = 0;
+  for (int64_t i = 0; i < 4; i++) labels += show(few, EBB_TRAIN, i).labels[0];
+  EXPECT_TRUE(labels > 0 && labels < 4) << "a part of the training has both classes";
 }
 
 TEST(Imdb, LinesAreTheSameReviews) {

@@ -6,8 +6,8 @@
 
 #include "cli.h"
 
-static const CliCommand *const commands[] = {&cli_train, &cli_eval,   &cli_report, &cli_plot, &cli_info,
-                                             &cli_data,  &cli_import, &cli_verify, &cli_keys};
+static const CliCommand *const commands[] = {&cli_train, &cli_eval, &cli_report, &cli_plot,   &cli_info,
+                                             &cli_data,  &cli_lra,  &cli_import, &cli_verify, &cli_keys};
 
 static const CliOption options[] = {{.name = "version", .help = "print the version"}};
 

@@ -40,8 +40,9 @@ EbbStatus ebb_dataset_torch_validation(EbbDataset *dataset, double share, uint32
   return status;
 }
 
-void ebb_dataset_test_as_validation(EbbDataset *dataset) {
-  dataset->split[EBB_VALIDATION] = dataset->split[EBB_TEST];
+EbbStatus ebb_dataset_test_as_validation(EbbDataset *dataset, const int64_t *order) {
+  const EbbSamples *test = &dataset->split[EBB_TEST];
+  return view(test, order, test->n_samples, &dataset->split[EBB_VALIDATION]);
 }
 
 void ebb_dataset_cut(EbbDataset *dataset, int64_t most) {

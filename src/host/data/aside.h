@@ -15,8 +15,9 @@ EbbStatus ebb_dataset_deal(EbbDataset *dataset, const int64_t *order, int64_t n_
    training, the others the validation; share 0: no validation. Errors: INVALID (an empty part), MEMORY. */
 EbbStatus ebb_dataset_torch_validation(EbbDataset *dataset, double share, uint32_t seed) EBB_MUST_CHECK;
 
-/* The published way of a data set without a validation: the test split is looked at instead. */
-void ebb_dataset_test_as_validation(EbbDataset *dataset);
+/* The published way of a data set without a validation: the test split is looked at instead, its samples in
+   the given order, so that a part of it is a sample of the whole. Errors: MEMORY. */
+EbbStatus ebb_dataset_test_as_validation(EbbDataset *dataset, const int64_t *order) EBB_MUST_CHECK;
 
 /* Leaves the first `most` samples of the training split; 0: all. */
 void ebb_dataset_cut(EbbDataset *dataset, int64_t most);

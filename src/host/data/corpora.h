@@ -16,9 +16,10 @@ extern "C" {
 
 /* IMDB reviews, class 1 positive: the tree aclImdb/{train,test}/{neg,pos}/ID_RATING.txt in the folder (or the
    folder itself), else imdb_train.tsv and imdb_test.tsv with lines `label TAB ID_RATING TAB text`. Reviews
-   are in the order neg, pos and by id. dataset.val_split 0: the test split is the validation too, as
-   published; else ceil(n val_split) reviews of a permutation (numpy's default_rng, seed dataset.seed) are set
-   aside, as the published loader does. The vocabulary is that of all training reviews. */
+   are in the order neg, pos and by id. dataset.val_split 0: the test split, in another order, is the
+   validation too, as published; else ceil(n val_split) reviews of a permutation (numpy's default_rng, seed
+   dataset.seed) are set aside, as the published loader does. The vocabulary is that of all training reviews.
+ */
 EbbStatus ebb_imdb_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
 
 /* AAN document retrieval: new_aan_pairs.{train,eval,test}.tsv in the folder or in tsv_data/ there, lines

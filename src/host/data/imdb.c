@@ -187,25 +187,47 @@ static EbbStatus read_source(EbbTexts *texts, const EbbDataSource *source) {
   return status;
 }
 
+static EbbStatus permute(int64_t n, uint64_t seed, int64_t extra, int64_t **order) {
+  *order = malloc((size_t)(n + extra) * sizeof **order);
+  if (!*order) return ebb_fail(EBB_MEMORY, "no memory for the order of %lld reviews", (long long)n);
+  EbbPcg64 generator;
+  ebb_pcg64_seed(&generator, seed);
+  ebb_pcg64_permutation(&generator, n, *order);
+  return EBB_OK;
+}
+
 /* The permutation's first ceil(share n) reviews are the validation, the others the training. */
-static EbbStatus set_validation(EbbDataset *dataset, double share, uint64_t seed) {
+static EbbStatus set_aside(EbbDataset *dataset, double share, uint64_t seed) {
   const int64_t n = dataset->split[EBB_TRAIN].n_samples, n_val = (int64_t)ceil(share * (double)n);
-  if (share <= 0) {
-    ebb_dataset_test_as_validation(dataset);
-    return EBB_OK;
-  }
   if (n_val >= n)
     return ebb_fail(EBB_INVALID, "imdb: dataset.val_split=%g leaves none of %lld reviews for training", share,
                     (long long)n);
-  int64_t *order = malloc(2 * (size_t)n * sizeof *order);
-  if (!order) return ebb_fail(EBB_MEMORY, "no memory for the order of %lld reviews", (long long)n);
-  EbbPcg64 generator;
-  ebb_pcg64_seed(&generator, seed);
-  ebb_pcg64_permutation(&generator, n, order);
+  int64_t *order;
+  EBB_TRY(permute(n, seed, n_val, &order));
   memcpy(order + n, order, (size_t)n_val * sizeof *order); /* the rest, then the first */
   const EbbStatus status = ebb_dataset_deal(dataset, order + n_val, n - n_val, n_val, 0);
   free(order);
   return status;
+}
+
+static EbbStatus look_at_test(EbbDataset *dataset, uint64_t seed) {
+  int64_t *order;
+  EBB_TRY(permute(dataset->split[EBB_TEST].n_samples, seed, 0, &order));
+  const EbbStatus status = ebb_dataset_test_as_validation(dataset, order);
+  free(order);
+  return status;
+}
+
+/* The reviews stand class by class: the training that max_samples leaves is drawn from both. */
+static EbbStatus split(EbbDataset *dataset, double share, uint64_t seed, int64_t max_samples) {
+  if (share > 0) {
+    EBB_TRY(set_aside(dataset, share, seed));
+  } else {
+    EBB_TRY(look_at_test(dataset, seed));
+    if (max_samples > 0) EBB_TRY(set_aside(dataset, 0, seed));
+  }
+  ebb_dataset_cut(dataset, max_samples);
+  return EBB_OK;
 }
 
 static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset) {
@@ -220,10 +242,9 @@ static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *data
   EBB_TRY(ebb_texts_begin(texts, &rules, dataset));
   EBB_TRY(read_source(texts, &source));
   EBB_TRY(ebb_texts_finish(texts));
-  EBB_TRY(set_validation(dataset, ebb_config_number(config, "dataset.val_split"),
-                         (uint64_t)ebb_config_integer(config, "dataset.seed")));
-  ebb_dataset_cut(dataset, ebb_config_integer_or(config, "dataset.max_samples", 0));
-  return EBB_OK;
+  return split(dataset, ebb_config_number(config, "dataset.val_split"),
+               (uint64_t)ebb_config_integer(config, "dataset.seed"),
+               ebb_config_integer_or(config, "dataset.max_samples", 0));
 }
 
 EbbStatus ebb_imdb_load(const EbbConfig *config, EbbDataset **out) {
