@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/data/utf8.h"
-
-enum { PAD = 0, UNKNOWN = 1, FIRST_CAPACITY = 4096 };
+enum { PAD = 0, UNKNOWN = 1, FIRST_CAPACITY = 4096, PAGE = EBB_CODE_POINTS / EBB_TEXT_PAGES };
 
 /* What Keras' tokeniser takes for blanks beside the blank. */
 static const char separators[] = " !\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
@@ -42,17 +40,15 @@ EbbStatus ebb_texts_begin(EbbTexts *texts, const EbbTextRules *rules, EbbDataset
                     "dataset.append_eos add",
                     (long long)rules->l_max, (long long)added);
   if (rules->l_max > 0) texts->most = rules->l_max - added;
-  texts->of_code = calloc(EBB_CODE_POINTS, sizeof *texts->of_code);
-  if (!texts->of_code) return ebb_fail(EBB_MEMORY, "no memory for a table of characters");
   return add_specials(texts);
 }
 
 void ebb_texts_release(EbbTexts *texts) {
   ebb_vocabulary_clear(&texts->vocabulary);
   for (int split = 0; split < EBB_SPLITS; split++) ebb_token_column_release(&texts->split[split].tokens);
-  free(texts->of_code);
+  for (int page = 0; page < EBB_TEXT_PAGES; page++) free(texts->page[page]), texts->page[page] = NULL;
   free(texts->word);
-  texts->of_code = NULL, texts->word = NULL;
+  texts->word = NULL;
 }
 
 static EbbStatus append(EbbTexts *texts, EbbSplit split, int32_t token) {
@@ -62,14 +58,17 @@ static EbbStatus append(EbbTexts *texts, EbbSplit split, int32_t token) {
 /* ---- characters and words ---- */
 
 static EbbStatus character(EbbTexts *texts, const char *at, int bytes, uint32_t code, int32_t *token) {
-  *token = texts->of_code[code];
+  int32_t **page = &texts->page[code / PAGE];
+  if (!*page) *page = calloc(PAGE, sizeof **page);
+  if (!*page) return ebb_fail(EBB_MEMORY, "no memory for a table of characters");
+  *token = (*page)[code % PAGE];
   if (*token > 0) return EBB_OK;
   /* The vocabulary's strings end with a NUL; the text's own NUL gets the two bytes that modified UTF-8 has.
    */
   char text[8] = "\xC0\x80";
   if (code != 0) memcpy(text, at, (size_t)bytes), text[bytes] = 0;
   EBB_TRY(ebb_vocabulary_add(&texts->vocabulary, text, token));
-  texts->of_code[code] = *token;
+  (*page)[code % PAGE] = *token;
   return EBB_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "ebb/data.h"
 #include "host/data/token_column.h"
+#include "host/data/utf8.h"
 #include "host/data/vocabulary.h"
 
 #ifdef __cplusplus
@@ -26,14 +27,16 @@ typedef struct EbbTextRules {
 /* From the keys dataset.level, l_max, append_bos, append_eos, keep, min_freq and max_vocab. */
 EbbTextRules ebb_text_rules(const EbbConfig *config);
 
+enum { EBB_TEXT_PAGES = EBB_CODE_POINTS / 256 };
+
 typedef struct EbbTexts {
   EbbTextRules rules;
   EbbDataset *dataset; /* borrowed */
   EbbVocabulary vocabulary;
-  int32_t *of_code; /* (EBB_CODE_POINTS) token of a character, 0: not seen */
-  int32_t bos, eos; /* tokens, -1: not added */
-  int64_t most;     /* tokens of a text that fit beside those two */
-  char *word;       /* scratch */
+  int32_t *page[EBB_TEXT_PAGES]; /* (256) token of each character, 0: not seen; NULL: none of them seen */
+  int32_t bos, eos;              /* tokens, -1: not added */
+  int64_t most;                  /* tokens of a text that fit beside those two */
+  char *word;                    /* scratch */
   size_t word_capacity;
   struct {
     EbbTokenColumn tokens;
