@@ -126,7 +126,7 @@ static EbbStatus check_settings(CliArguments *arguments) {
 /* Kernel by kernel, so that a table is soon whole. */
 static EbbStatus make_plan(CliArguments *arguments, Plan *plan) {
   List tasks, kernels;
-  int task[MOST_ITEMS], kernel[MOST_ITEMS], n_seeds;
+  int task[MOST_ITEMS] = {0}, kernel[MOST_ITEMS] = {0}, n_seeds;
   int64_t seeds[MOST_ITEMS];
   EBB_TRY(check_settings(arguments));
   EBB_TRY(split(arguments, TASKS, &tasks));
@@ -135,7 +135,7 @@ static EbbStatus make_plan(CliArguments *arguments, Plan *plan) {
   EBB_TRY(find_all(arguments, KERNELS, kernel_name, LRA_KERNELS, &kernels, kernel));
   EBB_TRY(read_seeds(arguments, seeds, &n_seeds));
   plan->n = tasks.n * kernels.n * n_seeds;
-  plan->run = calloc((size_t)plan->n, sizeof *plan->run);
+  plan->run = calloc((size_t)plan->n + 1, sizeof *plan->run);
   if (!plan->run) return ebb_fail(EBB_MEMORY, "no memory for %d runs", plan->n);
   for (int i = 0; i < plan->n; i++)
     plan->run[i] = (LraRun){.task = &lra_tasks[task[i / n_seeds % tasks.n]],
