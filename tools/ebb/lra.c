@@ -239,7 +239,8 @@ const CliCommand cli_lra = {
     .details =
         "Trains and tests the experiments lra/s4-lra-NAME one after the other, each in a run folder "
         "FOLDER/NAME-KERNEL-SEED, and prints test accuracies beside the published ones of Liquid-S4, "
-        "with wall time and training samples a second. A run that is finished is not repeated, one "
+        "with the wall time of the training and its samples a second. A run that is finished is not "
+        "repeated, one "
         "that was stopped goes on. KEY=VALUE changes a setting of all runs. Where a data set is not "
         "there, its files and where they come from are named, and the other runs go on. Kernel scan "
         "runs with model.layer.mode=diag and measure diag-lin; the causal kernels series and scan make "

@@ -37,7 +37,7 @@ typedef struct LraRun {
   char folder[CLI_PATH_BYTES];
   LraOutcome outcome;
   double accuracy; /* of the test split, 0..1 */
-  double seconds;  /* of training and test, over all attempts that were not killed */
+  double seconds;  /* of training and validation, over all attempts that were not killed */
   double samples;  /* that were trained in that time */
 } LraRun;
 
