@@ -12,7 +12,7 @@ include(EbbPackages)
 
 add_library(ebb_dependencies INTERFACE)
 target_link_libraries(ebb_dependencies INTERFACE OpenMP::OpenMP_C Threads::Threads PkgConfig::FFTW PkgConfig::BLAS PkgConfig::LAPACKE
-                      PkgConfig::FYAML PkgConfig::CJSON PkgConfig::PROTOBUF_C PkgConfig::ZLIB m)
+                      PkgConfig::FYAML PkgConfig::CJSON PkgConfig::PROTOBUF_C PkgConfig::ZLIB PkgConfig::PNG m)
 if(EBB_CUDA_MODE STREQUAL ON)
   target_link_libraries(ebb_dependencies INTERFACE CUDA::cudart_static CUDA::cublas CUDA::cufft stdc++)
 elseif(EBB_CUDA_MODE STREQUAL EMULATED)

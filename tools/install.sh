@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 build_packages=(
   cmake ninja-build g++ gcc ccache pkg-config
   libopenblas-dev liblapacke-dev libfftw3-dev
-  libfyaml-dev libcjson-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
+  libfyaml-dev libcjson-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev libpng-dev
   gnuplot-nox graphviz
 )
 test_packages=(

@@ -50,6 +50,7 @@ const std::map<std::string, int> kLayer = {
     {"data.h", 6},
     {"lnn.h", 6},
     {"model.h", 6},
+    {"pathfinder.h", 6},
     {"reservoir.h", 6},
     {"stream.h", 6},
     {"wiring.h", 6},

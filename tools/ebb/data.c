@@ -94,11 +94,11 @@ static const CliCommand listops = {
     .run = make_listops,
 };
 
-static const CliCommand *const makers[] = {&listops};
+static const CliCommand *const makers[] = {&listops, &cli_data_pathfinder};
 
 const CliCommand cli_data = {
     .name = "data",
-    .synopsis = "MAKER FOLDER [OPTION...]",
+    .synopsis = "MAKER [OPTION...]",
     .summary = "make a data set",
     .details = "Makes a data set in a folder.",
     .commands = makers,
