@@ -7,6 +7,7 @@
 #include "host/data/csv_dataset.h"
 #include "host/data/images.h"
 #include "host/data/listops_load.h"
+#include "host/data/pathfinder_load.h"
 #include "host/data/sources.h"
 
 static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
@@ -16,6 +17,27 @@ static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
                                      .append_eos = ebb_config_flag(config, "dataset.append_eos"),
                                      .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0)};
   return ebb_listops_load(&options, out);
+}
+
+static EbbStatus load_images(const EbbConfig *config, int64_t resolution, EbbDataset **out) {
+  const EbbPathfinderOptions options = {
+      .folder = ebb_config_string(config, "dataset.data_dir"),
+      .resolution = ebb_config_integer_or(config, "dataset.resolution", resolution),
+      .level = (EbbPathfinderLevel)ebb_config_choice(config, "dataset.contours"),
+      .pool = ebb_config_integer(config, "dataset.pool"),
+      .tokenize = ebb_config_flag(config, "dataset.tokenize"),
+      .l_max = ebb_config_integer(config, "dataset.l_max"),
+      .val_split = ebb_config_number(config, "dataset.val_split"),
+      .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0)};
+  return ebb_pathfinder_load(&options, out);
+}
+
+static EbbStatus load_pathfinder(const EbbConfig *config, EbbDataset **out) {
+  return load_images(config, 32, out);
+}
+
+static EbbStatus load_pathx(const EbbConfig *config, EbbDataset **out) {
+  return load_images(config, 128, out);
 }
 
 typedef EbbStatus (*LoadSource)(const EbbSourceOptions *options, EbbDataset **out);
@@ -34,6 +56,7 @@ static const struct {
     {"ozone", NULL, ebb_ozone_load},         {"cheetah", NULL, ebb_cheetah_load},
     {"smnist", NULL, ebb_smnist_load},       {"fashion_mnist", NULL, ebb_fashion_load},
     {"gesture", NULL, ebb_gesture_load},     {"har", NULL, ebb_har_load},
+    {"pathfinder", load_pathfinder, NULL},   {"pathx", load_pathx, NULL},
     {"power", NULL, ebb_power_load},         {"person", NULL, ebb_person_load},
 };
 

@@ -10,8 +10,9 @@ static const int64_t MOST_ELEMENTS = (int64_t)1 << 40;
 /* The header's Python dict, between `at` and `end`. */
 typedef struct Header {
   const char *origin, *at, *end;
-  char kind; /* b i u f */
-  int bytes; /* of an element */
+  bool texts; /* are wanted, not numbers */
+  char kind;  /* b i u f, of texts U S */
+  int bytes;  /* of an element */
   bool swapped, fortran, has_type, has_order, has_shape;
 } Header;
 
@@ -65,6 +66,23 @@ static bool little_endian(void) {
   return first == 1;
 }
 
+static void set_order(Header *h, char order) {
+  h->swapped = (order == '<' && !little_endian()) || (order == '>' && little_endian());
+  h->has_type = true;
+}
+
+/* "<U21": so many letters of four bytes each, "|S21": of one. */
+static EbbStatus read_text_type(Header *h, const char *text) {
+  enum { MOST_DIGITS = 5 };
+  const char *digits = text + 2;
+  const size_t n = h->kind ? strspn(digits, "0123456789") : 0;
+  if (!strchr("<>|=", *text) || !h->kind || !strchr("US", h->kind) || n < 1 || n > MOST_DIGITS || digits[n])
+    return ebb_fail(EBB_UNSUPPORTED, "%s: elements of type '%s'; only texts are read", h->origin, text);
+  h->bytes = (int)strtol(digits, NULL, 10) * (h->kind == 'U' ? 4 : 1);
+  set_order(h, *text);
+  return EBB_OK;
+}
+
 static EbbStatus read_type(Header *h) {
   char text[32];
   if (!take_text(h, text, sizeof text))
@@ -76,6 +94,7 @@ static EbbStatus read_type(Header *h) {
                     "%s: holds pickled Python objects, which are programs and are not run; save the array as "
                     "numbers",
                     h->origin);
+  if (h->texts) return read_text_type(h, text);
   if (!order || !strchr("<>|=", order) || !h->kind || !strchr("biuf", h->kind) || strlen(text) != 3)
     return ebb_fail(EBB_UNSUPPORTED, "%s: elements of type '%s'; only bool, integers and floats are read",
                     h->origin, text);
@@ -84,8 +103,7 @@ static EbbStatus read_type(Header *h) {
   if (!strchr(sizes, text[2]))
     return ebb_fail(EBB_UNSUPPORTED, "%s: elements of type '%s'; only bool, integers and floats are read",
                     h->origin, text);
-  h->swapped = (order == '<' && !little_endian()) || (order == '>' && little_endian());
-  h->has_type = true;
+  set_order(h, order);
   return EBB_OK;
 }
 
@@ -193,16 +211,33 @@ static int64_t row_major(const EbbNpy *npy, int64_t i) {
   return at;
 }
 
-static EbbStatus read_elements(const Header *h, const char *bytes, size_t length, EbbNpy *npy) {
-  const size_t needed = (size_t)npy->size * (size_t)h->bytes;
-  if (length != needed)
+/* Finds header and elements: the header's place is h, the elements follow at h->end. */
+static EbbStatus open_file(const char *bytes, size_t length, Header *h, EbbNpy *npy) {
+  const unsigned char *u = (const unsigned char *)bytes;
+  if (length < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0)
+    return ebb_fail(EBB_FORMAT, "%s: no .npy file", h->origin);
+  const unsigned version = u[6];
+  if (version < 1 || version > 3)
+    return ebb_fail(EBB_FORMAT, "%s: version %u of .npy is unknown", h->origin, version);
+  size_t start = version == 1 ? 10 : 12, header = u[8] | (size_t)u[9] << 8;
+  if (version > 1 && length >= start) header |= (size_t)u[10] << 16 | (size_t)u[11] << 24;
+  if (length < start || header > length - start)
+    return ebb_fail(EBB_FORMAT, "%s: the header is cut off", h->origin);
+  h->at = bytes + start, h->end = bytes + start + header;
+  EBB_TRY(read_header(h, npy));
+  const size_t there = length - start - header, needed = (size_t)npy->size * (size_t)h->bytes;
+  if (there != needed)
     return ebb_fail(EBB_FORMAT, "%s: %zu bytes of elements, but its header says %zu; the file is %s",
-                    h->origin, length, needed, length < needed ? "cut off" : "longer than it should be");
+                    h->origin, there, needed, there < needed ? "cut off" : "longer than it should be");
+  return EBB_OK;
+}
+
+static EbbStatus read_elements(const Header *h, EbbNpy *npy) {
   npy->values = malloc((size_t)(npy->size ? npy->size : 1) * sizeof *npy->values);
   if (!npy->values)
     return ebb_fail(EBB_MEMORY, "%s: no memory for %lld numbers", h->origin, (long long)npy->size);
   for (int64_t i = 0; i < npy->size; i++) {
-    const unsigned char *from = (const unsigned char *)bytes + (size_t)i * (size_t)h->bytes;
+    const unsigned char *from = (const unsigned char *)h->end + (size_t)i * (size_t)h->bytes;
     npy->values[h->fortran ? row_major(npy, i) : i] = (float)number_of(h, from);
   }
   return EBB_OK;
@@ -210,17 +245,40 @@ static EbbStatus read_elements(const Header *h, const char *bytes, size_t length
 
 EbbStatus ebb_npy_parse(const char *bytes, size_t length, const char *origin, EbbNpy *out) {
   *out = (EbbNpy){0};
-  const unsigned char *u = (const unsigned char *)bytes;
-  if (length < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0)
-    return ebb_fail(EBB_FORMAT, "%s: no .npy file", origin);
-  const unsigned version = u[6];
-  if (version < 1 || version > 3)
-    return ebb_fail(EBB_FORMAT, "%s: version %u of .npy is unknown", origin, version);
-  size_t start = version == 1 ? 10 : 12, header = u[8] | (size_t)u[9] << 8;
-  if (version > 1 && length >= start) header |= (size_t)u[10] << 16 | (size_t)u[11] << 24;
-  if (length < start || header > length - start)
-    return ebb_fail(EBB_FORMAT, "%s: the header is cut off", origin);
-  Header h = {.origin = origin, .at = bytes + start, .end = bytes + start + header};
-  EBB_TRY(read_header(&h, out));
-  return read_elements(&h, h.end, length - start - header, out);
+  Header h = {.origin = origin};
+  EBB_TRY(open_file(bytes, length, &h, out));
+  return read_elements(&h, out);
+}
+
+void ebb_npy_texts_release(EbbNpyTexts *texts) {
+  free(texts->text);
+  *texts = (EbbNpyTexts){0};
+}
+
+static EbbStatus read_text(const Header *h, const unsigned char *from, char *to) {
+  const Header letter = {.bytes = h->kind == 'U' ? 4 : 1, .swapped = h->swapped};
+  for (int i = 0; i < h->bytes / letter.bytes; i++) {
+    const uint64_t code = word_of(&letter, from + (size_t)i * (size_t)letter.bytes);
+    if (code > 127) return malformed(h, "a text is not ASCII");
+    to[i] = (char)code;
+  }
+  return EBB_OK;
+}
+
+EbbStatus ebb_npy_parse_texts(const char *bytes, size_t length, const char *origin, EbbNpyTexts *out) {
+  *out = (EbbNpyTexts){0};
+  EbbNpy shape = {0};
+  Header h = {.origin = origin, .texts = true};
+  EBB_TRY(open_file(bytes, length, &h, &shape));
+  if (shape.rank != 2 || h.bytes < 1) return malformed(&h, "no matrix of texts");
+  out->rows = shape.dim[0], out->columns = shape.dim[1];
+  out->width = (size_t)h.bytes / (h.kind == 'U' ? 4 : 1) + 1;
+  out->text = calloc((size_t)shape.size + 1, out->width);
+  if (!out->text) return ebb_fail(EBB_MEMORY, "%s: no memory for %lld texts", origin, (long long)shape.size);
+  for (int64_t i = 0; i < shape.size; i++) {
+    const int64_t to = h.fortran ? row_major(&shape, i) : i;
+    const unsigned char *from = (const unsigned char *)h.end + (size_t)i * (size_t)h.bytes;
+    EBB_TRY(read_text(&h, from, out->text + (size_t)to * out->width));
+  }
+  return EBB_OK;
 }

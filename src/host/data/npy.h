@@ -27,6 +27,18 @@ typedef struct EbbNpy {
 EbbStatus ebb_npy_parse(const char *bytes, size_t length, const char *origin, EbbNpy *out) EBB_MUST_CHECK;
 void ebb_npy_release(EbbNpy *npy);
 
+typedef struct EbbNpyTexts {
+  int64_t rows, columns;
+  size_t width; /* bytes of an element, its closing 0 included */
+  char *text;   /* (rows, columns, width) */
+} EbbNpyTexts;
+
+/* Reads a matrix of ASCII texts, numpy's types U and S. Lifetime: ebb_npy_texts_release, after an error too.
+   Errors: FORMAT (as above, no matrix, other letters), UNSUPPORTED (other elements), MEMORY. */
+EbbStatus ebb_npy_parse_texts(const char *bytes, size_t length, const char *origin,
+                              EbbNpyTexts *out) EBB_MUST_CHECK;
+void ebb_npy_texts_release(EbbNpyTexts *texts);
+
 #ifdef __cplusplus
 }
 #endif
