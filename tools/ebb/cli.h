@@ -65,7 +65,7 @@ struct CliCommand {
 #define CLI_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 extern const CliCommand cli_train, cli_eval, cli_info, cli_plot, cli_plot_wiring, cli_verify, cli_data,
-    cli_data_pathfinder, cli_keys, cli_import, cli_report, cli_lra;
+    cli_data_pathfinder, cli_data_describe, cli_keys, cli_import, cli_report, cli_lra;
 
 /* Runs the command that the words name, prints what failed and returns the exit status: 0, 1 the work failed,
    2 the command line is wrong, 130 interrupted. path is the command's own name with those above it. */

@@ -94,13 +94,13 @@ static const CliCommand listops = {
     .run = make_listops,
 };
 
-static const CliCommand *const makers[] = {&listops, &cli_data_pathfinder};
+static const CliCommand *const makers[] = {&listops, &cli_data_pathfinder, &cli_data_describe};
 
 const CliCommand cli_data = {
     .name = "data",
-    .synopsis = "MAKER [OPTION...]",
-    .summary = "make a data set",
-    .details = "Makes a data set in a folder.",
+    .synopsis = "MAKER|describe [OPTION...]",
+    .summary = "make a data set, or describe one",
+    .details = "Makes a data set in a folder, or says what is in one.",
     .commands = makers,
     .n_commands = CLI_COUNT(makers),
 };

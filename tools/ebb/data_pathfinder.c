@@ -3,10 +3,11 @@
 
 #include "cli.h"
 #include "ebb/pathfinder.h"
+#include "host/metrics/gallery.h"
 #include "terminal.h"
 #include "watch.h"
 
-enum { RESOLUTION, LEVEL, SAMPLES, SEED, ANY_DIRECTION, SINGLE_PADDLES, OUTPUT };
+enum { RESOLUTION, LEVEL, SAMPLES, SEED, ANY_DIRECTION, SINGLE_PADDLES, OUTPUT, SHEET };
 
 static const int resolutions[] = {32, 64, 128, 256, 300};
 
@@ -46,6 +47,10 @@ static const CliOption options[] = {
                 .value = "FOLDER",
                 .help = "where to write; by default $EBB_DATA/pathfinder, or data/pathfinder where EBB_DATA "
                         "is not set"},
+    [SHEET] = {.name = "sheet",
+               .kind = CLI_TEXT,
+               .value = "PICTURE",
+               .help = "write no data set, but draw its first images into this .png or .svg file"},
 };
 
 static void on_progress(void *context, int64_t done, int64_t total) {
@@ -77,6 +82,29 @@ static EbbStatus write_images(EbbPathfinderConfig *config, const char *folder) {
   return EBB_OK;
 }
 
+/* The first images as a data set of their own. */
+static EbbStatus draw_sheet(const EbbPathfinderConfig *config, const char *picture) {
+  enum { IMAGES = 24, CLASSES = 2 };
+  static const char *const names[CLASSES] = {"negative", "positive"};
+  static uint8_t pixels[IMAGES * 300 * 300];
+  EbbPathfinderFacts facts[IMAGES];
+  int64_t offset[IMAGES + 1];
+  int32_t labels[IMAGES];
+  EBB_TRY(ebb_pathfinder_draw(config, 0, IMAGES, pixels, facts));
+  const int64_t area = (int64_t)config->resolution * config->resolution;
+  for (int i = 0; i <= IMAGES; i++) offset[i] = i * area;
+  for (int i = 0; i < IMAGES; i++) labels[i] = facts[i].label;
+  EbbDataset sheet = {
+      .n_classes = CLASSES, .d_output = CLASSES, .d_input = 1, .n_towers = 1, .longest = area};
+  snprintf(sheet.name, sizeof sheet.name, "Pathfinder %d x %d, %s", config->resolution, config->resolution,
+           ebb_pathfinder_level_name(config->level));
+  sheet.split[EBB_TRAIN] = (EbbSamples){
+      .n_samples = IMAGES, .offset = offset, .raw = pixels, .raw_type = EBB_RAW_U8, .labels = labels};
+  EBB_TRY(ebb_gallery_draw(&sheet, EBB_TRAIN, names, picture));
+  puts(picture);
+  return EBB_OK;
+}
+
 static EbbStatus run(CliArguments *arguments) {
   const CliValue *value = arguments->value;
   EbbPathfinderConfig config = {.resolution = resolutions[value[RESOLUTION].integer],
@@ -85,6 +113,7 @@ static EbbStatus run(CliArguments *arguments) {
                                 .single_paddles = value[SINGLE_PADDLES].flag,
                                 .n_samples = value[SAMPLES].integer,
                                 .seed = (uint64_t)value[SEED].integer};
+  if (value[SHEET].text) return draw_sheet(&config, value[SHEET].text);
   char folder[CLI_PATH_BYTES];
   EBB_TRY(name_folder(&value[OUTPUT], folder));
   return write_images(&config, folder);
@@ -99,6 +128,7 @@ const CliCommand cli_data_pathfinder = {
         "pathfinder<R>/<LEVEL>/imgs/<batch>/sample_<i>.png and metadata/<batch>.npy. All cores work; the "
         "files depend on the options alone. After a stop the same command goes on where it was.",
     .examples = "ebb data pathfinder\n"
+                "ebb data pathfinder --resolution 128 --sheet path-x.png\n"
                 "ebb data pathfinder --resolution 128 --samples 20000 -o /tmp/path-x",
     .options = options,
     .n_options = CLI_COUNT(options),
