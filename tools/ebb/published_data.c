@@ -41,6 +41,15 @@ bool published_data(const EbbConfig *config, EbbDataset *out) {
   const Facts *facts = facts_of(ebb_config_string(config, "dataset._name_"));
   bool bos = facts->vocabulary && ebb_config_flag(config, "dataset.append_bos");
   bool no_eos = facts->vocabulary && !ebb_config_flag(config, "dataset.append_eos");
+  const bool image = !strcmp(facts->name, "pathfinder") || !strcmp(facts->name, "pathx");
+  if (image && ebb_config_flag(config, "dataset.tokenize")) {
+    *out = (EbbDataset){.n_classes = facts->n_classes,
+                        .d_output = facts->d_output,
+                        .vocabulary = 256,
+                        .n_towers = 1,
+                        .longest = ebb_config_integer(config, "dataset.l_max")};
+    return true;
+  }
   *out = (EbbDataset){.n_classes = facts->n_classes,
                       .d_output = facts->d_output,
                       .vocabulary = facts->vocabulary + bos - no_eos,

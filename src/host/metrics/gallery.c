@@ -44,28 +44,38 @@ EbbGalleryKind ebb_gallery_kind(const EbbDataset *dataset) {
 
 static const struct {
   int columns, rows, width, height;
-} layouts[] = {[EBB_GALLERY_IMAGES] = {8, 3, 1280, 560},
+} layouts[] = {[EBB_GALLERY_IMAGES] = {8, 3, 1280, 600},
                [EBB_GALLERY_CURVES] = {3, 3, 1400, 900},
                [EBB_GALLERY_TOKENS] = {2, 3, 1500, 1000}};
 
-/* The next sample from *from on that has the label, or any where labels do not matter. */
-static bool find_sample(const Gallery *g, int64_t label, int64_t *from) {
+/* The next sample from *from on that has the label. */
+static bool find_sample(const Gallery *g, int32_t label, int64_t *from) {
   for (; *from < g->samples->n_samples; ++*from)
-    if (label < 0 || g->samples->labels[ebb_stored_sample(g->samples, *from)] == label) return true;
+    if (g->samples->labels[ebb_stored_sample(g->samples, *from)] == label) return true;
   return false;
 }
 
+static void choose_spread(Gallery *g, int most) {
+  const int64_t n = g->samples->n_samples;
+  g->n_panels = n < most ? (int)n : most;
+  for (int p = 0; p < g->n_panels; p++) g->panel[p] = p * n / g->n_panels;
+}
+
+/* The first of each class by turns; without classes of samples they are spread over the split, because
+   neighbours are often windows that overlap. */
 static void choose_panels(Gallery *g) {
   enum { MOST_CLASSES = 64 };
   const int most = layouts[g->kind].columns * layouts[g->kind].rows;
-  const bool labels = g->samples->labels && !g->dataset->per_step && g->dataset->n_classes <= MOST_CLASSES;
-  const int n_classes = labels ? (int)g->dataset->n_classes : 1;
+  const int64_t n_classes = g->dataset->n_classes;
+  if (!g->samples->labels || g->dataset->per_step || n_classes > MOST_CLASSES) {
+    choose_spread(g, most);
+    return;
+  }
   int64_t next[MOST_CLASSES] = {0};
-  bool found = true;
-  while (found) {
+  for (bool found = true; found;) {
     found = false;
     for (int c = 0; c < n_classes && g->n_panels < most; c++) {
-      if (!find_sample(g, labels ? c : -1, &next[c])) continue;
+      if (!find_sample(g, c, &next[c])) continue;
       g->panel[g->n_panels++] = next[c]++;
       found = true;
     }
@@ -185,10 +195,21 @@ static void put_tokens(FILE *script, const Gallery *g, const EbbBatch *batch, in
 static void (*const put_panel[])(FILE *, const Gallery *, const EbbBatch *, int) = {
     [EBB_GALLERY_IMAGES] = put_image, [EBB_GALLERY_CURVES] = put_curves, [EBB_GALLERY_TOKENS] = put_tokens};
 
+static void put_terminal(FILE *script, const Gallery *g) {
+  char size[64];
+  snprintf(size, sizeof size, "size %d,%d font 'sans,10'", layouts[g->kind].width, layouts[g->kind].height);
+  if (g->svg)
+    fprintf(script, "set terminal svg background 'white' %s\n", size);
+  else
+    fprintf(script,
+            "if (strstrt(GPVAL_TERMINALS, ' pngcairo ')) {\n  set terminal pngcairo %s\n"
+            "} else {\n  set terminal png truecolor %s\n}\n",
+            size, size);
+}
+
 static void write_script(FILE *script, const void *context) {
   Gallery *g = *(Gallery *const *)context;
-  fprintf(script, "set terminal %s size %d,%d font 'sans,10'\n",
-          g->svg ? "svg background 'white'" : "pngcairo", layouts[g->kind].width, layouts[g->kind].height);
+  put_terminal(script, g);
   fprintf(script, "set multiplot layout %d,%d title ", layouts[g->kind].rows, layouts[g->kind].columns);
   put_quoted(script, g->dataset->name, (int)sizeof g->dataset->name);
   fputs(" font ',14' noenhanced\n", script);
