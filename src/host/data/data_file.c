@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "ebb/file.h"
 #include "host/data/gunzip.h"
@@ -60,4 +61,18 @@ EbbStatus ebb_data_file_read(const EbbDataSource *source, const char *file, EbbD
   EBB_TRY(ebb_data_path(source, file, "", &out->path));
   if (!ebb_file_exists(out->path)) return read_packed(source, file, out);
   return ebb_file_read(out->path, MOST_BYTES, &out->text, &out->length);
+}
+
+EbbStatus ebb_data_folder(const EbbDataSource *source, char **path) {
+  struct stat facts;
+  EBB_TRY(make_path(source, ".", "", path));
+  if (stat(*path, &facts) == 0 && S_ISDIR(facts.st_mode)) return EBB_OK;
+  const EbbStatus status =
+      ebb_fail(EBB_NOT_FOUND,
+               "%s: there is no folder '%s'; put %s there (dataset.data_dir names the folder; without it "
+               "$EBB_DATA/%s, or data/%s where EBB_DATA is not set)",
+               source->name, *path, source->origin, source->name, source->name);
+  free(*path);
+  *path = NULL;
+  return status;
 }

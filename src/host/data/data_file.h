@@ -35,4 +35,8 @@ typedef struct EbbDataFile {
 EbbStatus ebb_data_file_read(const EbbDataSource *source, const char *file, EbbDataFile *out) EBB_MUST_CHECK;
 void ebb_data_file_release(EbbDataFile *file);
 
+/* The folder of the source. Lifetime: free(*path). Errors: NOT_FOUND where it does not exist says where the
+   files come from; MEMORY. */
+EbbStatus ebb_data_folder(const EbbDataSource *source, char **path) EBB_MUST_CHECK;
+
 #endif

@@ -8,6 +8,7 @@
 #include "host/data/images.h"
 #include "host/data/listops_load.h"
 #include "host/data/pathfinder_load.h"
+#include "host/data/sequence_sets.h"
 #include "host/data/sources.h"
 
 static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
@@ -58,6 +59,8 @@ static const struct {
     {"gesture", NULL, ebb_gesture_load},     {"har", NULL, ebb_har_load},
     {"pathfinder", load_pathfinder, NULL},   {"pathx", load_pathx, NULL},
     {"power", NULL, ebb_power_load},         {"person", NULL, ebb_person_load},
+    {"sc", ebb_speech_commands_load, NULL},  {"fsdd", ebb_fsdd_load, NULL},
+    {"wav", ebb_wav_dataset_load, NULL},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };

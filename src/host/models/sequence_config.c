@@ -24,7 +24,7 @@ static EbbSsmConfig ssm_of(const EbbConfig *config) {
       .n_ssm = ebb_config_integer_or(config, "model.layer.n_ssm", d_model),
       .l_max = ebb_config_integer_or(config, "model.layer.l_max", 0),
       .rank = ebb_config_integer(config, "model.layer.rank"),
-      .rate = 1,
+      .rate = (double)ebb_config_integer(config, "dataset.subsample"),
       .measure = measure_of(config),
       .real_type = ENUM(EbbSsmReal, config, "model.layer.real_type"),
       .disc = ENUM(EbbSsmDisc, config, "model.layer.disc"),

@@ -23,6 +23,7 @@ EbbStatus ebb_experiment_loader(const EbbExperiment *experiment, EbbSplit split,
                             .sort_window = ebb_config_integer(config, "loader.sort_window"),
                             .l_max = ebb_config_integer_or(config, "dataset.l_max", 0),
                             .pad_to_l_max = ebb_config_flag(config, "loader.pad_to_l_max"),
+                            .stride = ebb_config_integer(config, "dataset.subsample"),
                             .seed = experiment->seed};
   return ebb_loader_create(experiment->dataset, split, &loader, out);
 }
