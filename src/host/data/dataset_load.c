@@ -10,6 +10,7 @@
 #include "host/data/pathfinder_load.h"
 #include "host/data/sequence_sets.h"
 #include "host/data/sources.h"
+#include "host/data/synthetic.h"
 
 static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
   const EbbListopsOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
@@ -60,7 +61,8 @@ static const struct {
     {"pathfinder", load_pathfinder, NULL},   {"pathx", load_pathx, NULL},
     {"power", NULL, ebb_power_load},         {"person", NULL, ebb_person_load},
     {"sc", ebb_speech_commands_load, NULL},  {"fsdd", ebb_fsdd_load, NULL},
-    {"wav", ebb_wav_dataset_load, NULL},
+    {"wav", ebb_wav_dataset_load, NULL},     {"copying", ebb_copying_load, NULL},
+    {"adding", ebb_adding_load, NULL},       {"delay", ebb_delay_load, NULL},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
