@@ -1,5 +1,6 @@
 #include "host/data/data_file.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -61,6 +62,16 @@ EbbStatus ebb_data_file_read(const EbbDataSource *source, const char *file, EbbD
   EBB_TRY(ebb_data_path(source, file, "", &out->path));
   if (!ebb_file_exists(out->path)) return read_packed(source, file, out);
   return ebb_file_read(out->path, MOST_BYTES, &out->text, &out->length);
+}
+
+EbbStatus ebb_user_file_read(const char *name, const char *folder, const char *file, EbbDataFile *out) {
+  const bool absolute = file[0] == '/';
+  const EbbDataSource source = {name,
+                                absolute ? ""
+                                : folder ? folder
+                                         : ".",
+                                "the file that dataset.file names"};
+  return ebb_data_file_read(&source, absolute ? file + 1 : file, out);
 }
 
 EbbStatus ebb_data_folder(const EbbDataSource *source, char **path) {

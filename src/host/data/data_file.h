@@ -35,6 +35,11 @@ typedef struct EbbDataFile {
 EbbStatus ebb_data_file_read(const EbbDataSource *source, const char *file, EbbDataFile *out) EBB_MUST_CHECK;
 void ebb_data_file_release(EbbDataFile *file);
 
+/* Reads a user's file: `file` where it is absolute, else in `folder`, or (NULL) in the present one. Errors:
+   as above. */
+EbbStatus ebb_user_file_read(const char *name, const char *folder, const char *file,
+                             EbbDataFile *out) EBB_MUST_CHECK;
+
 /* The folder of the source. Lifetime: free(*path). Errors: NOT_FOUND where it does not exist says where the
    files come from; MEMORY. */
 EbbStatus ebb_data_folder(const EbbDataSource *source, char **path) EBB_MUST_CHECK;

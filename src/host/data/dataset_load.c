@@ -63,6 +63,8 @@ static const struct {
     {"sc", ebb_speech_commands_load, NULL},  {"fsdd", ebb_fsdd_load, NULL},
     {"wav", ebb_wav_dataset_load, NULL},     {"copying", ebb_copying_load, NULL},
     {"adding", ebb_adding_load, NULL},       {"delay", ebb_delay_load, NULL},
+    {"bidmc", ebb_bidmc_load, NULL},         {"ts", ebb_ts_dataset_load, NULL},
+    {"npy", ebb_npy_dataset_load, NULL},     {"npz", ebb_npy_dataset_load, NULL},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };

@@ -247,6 +247,7 @@ EbbStatus ebb_npy_parse(const char *bytes, size_t length, const char *origin, Eb
   *out = (EbbNpy){0};
   Header h = {.origin = origin};
   EBB_TRY(open_file(bytes, length, &h, out));
+  out->whole = h.kind != 'f';
   return read_elements(&h, out);
 }
 

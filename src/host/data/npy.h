@@ -2,6 +2,7 @@
 #ifndef EBB_HOST_DATA_NPY_H
 #define EBB_HOST_DATA_NPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ typedef struct EbbNpy {
   int rank; /* 0: one number */
   int64_t dim[EBB_NPY_MOST_RANK];
   int64_t size;  /* numbers in all */
+  bool whole;    /* the file's elements are integers or bool */
   float *values; /* (size) row-major, whatever the order in the file */
 } EbbNpy;
 

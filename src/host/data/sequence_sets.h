@@ -30,6 +30,24 @@ EbbStatus ebb_fsdd_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHEC
    channels of the first. dataset.normalise: z-score by training. */
 EbbStatus ebb_wav_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
 
+/* BIDMC32: two signals of 32 s at 125 Hz, and dataset.target as a number, neither normalised. From the
+   prepared arrays TARGET/reshuffle/trainx.npy ... where there are any, else from the TSER archive's
+   BIDMC32TARGET_TRAIN.ts and _TEST.ts with the published splits: dataset.reshuffle deals all cases 70/15/15
+   as scikit-learn's train_test_split with seeds 0 and 1 (windows of one patient overlap, so this split
+   leaks); without it the test file is the test, and the last seventh of the training file the validation. */
+EbbStatus ebb_bidmc_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+
+/* A user's arrays: trainx.npy, trainy.npy in dataset.data_dir, or trainx, trainy in the .npz file
+   dataset.file; validx, validy, testx and testy if they are there, else dataset.val_split and
+   dataset.test_split of training are set aside at random. Shapes: host/data/arrays.h. y is classes where it
+   is whole, unless dataset.classes says otherwise. dataset.normalise: z-score of x by training. */
+EbbStatus ebb_npy_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+
+/* A user's or an archive's series: dataset.file, dataset.val_file, dataset.test_file are .ts, .arff or UCR
+   text by their names; missing splits are set aside as above. dataset.normalise: z-score of the channels by
+   training; targets stay as they are. */
+EbbStatus ebb_ts_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif
