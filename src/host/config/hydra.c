@@ -22,6 +22,8 @@ static const struct {
     {"pathx", "model.layer.l_max", "16384"},
     {"sc", "dataset.l_max", "16000"},
     {"sc", "model.layer.l_max", "16000"},
+    {"bidmc", "dataset.l_max", "4000"},
+    {"bidmc", "model.layer.l_max", "4000"},
 };
 
 /* Groups of a defaults list. "set": the entry names the group's _name_. "ignore": the group's files hold
