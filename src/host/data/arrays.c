@@ -71,13 +71,14 @@ static EbbStatus take_form(EbbStore *store, const EbbArrays *a, const EbbArrayRu
 /* y[begin .. begin + n) as classes. */
 static EbbStatus take_labels(const EbbArrays *a, int64_t begin, int64_t n, int64_t n_classes, int32_t *out) {
   for (int64_t i = 0; i < n; i++) {
-    const float value = a->y.values[begin + i];
+    const int64_t index = begin + i;
+    const float value = a->y.values[index];
     if (!(value >= 0 && value < (float)n_classes) || value != floorf(value))
       return ebb_fail(
           EBB_FORMAT,
           "%s: target %lld is %g, not a class from 0 to %lld (dataset.classes says how many there "
           "are; 0: numbers)",
-          a->y_name, (long long)(begin + i), (double)value, (long long)n_classes - 1);
+          a->y_name, (long long)index, (double)value, (long long)n_classes - 1);
     out[i] = (int32_t)value;
   }
   return EBB_OK;

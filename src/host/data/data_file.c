@@ -17,7 +17,8 @@ void ebb_data_file_release(EbbDataFile *file) {
 }
 
 static EbbStatus no_memory(const char *file) {
-  return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", file);
+  (void)ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", file);
+  return EBB_MEMORY;
 }
 
 EbbStatus ebb_data_path(const EbbDataSource *source, const char *file, const char *suffix, char **path) {

@@ -25,7 +25,8 @@ static uint32_t u16(const unsigned char *b) { return b[0] | (uint32_t)b[1] << 8;
 static uint32_t u32(const unsigned char *b) { return u16(b) | u16(b + 2) << 16; }
 
 static EbbStatus damaged(const Archive *a, const char *what) {
-  return ebb_fail(EBB_FORMAT, "%s: %s; the file is damaged or cut off", a->origin, what);
+  (void)ebb_fail(EBB_FORMAT, "%s: %s; the file is damaged or cut off", a->origin, what);
+  return EBB_FORMAT;
 }
 
 /* The end record stands last, but for a comment. */

@@ -13,23 +13,31 @@ typedef struct Strata {
   int64_t *order;               /* (n_classes) scratch */
   double *remainder;            /* (n_classes) */
   int64_t *permutation;         /* (items) scratch */
+  int64_t *by_class, *dealt;    /* (items) class by class, then by part */
 } Strata;
 
 static void release(Strata *s) {
-  free(s->count);
-  free(s->remainder);
-  free(s->permutation);
+  void *const arrays[] = {s->count,     s->part,        s->left,     s->order,
+                          s->remainder, s->permutation, s->by_class, s->dealt};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
 }
 
 static EbbStatus allocate(Strata *s, int n_classes, int64_t n) {
   const size_t classes = (size_t)n_classes;
   *s = (Strata){.n_classes = n_classes,
-                .count = calloc(4 * classes, sizeof *s->count),
+                .count = calloc(classes, sizeof *s->count),
+                .part = calloc(classes, sizeof *s->part),
+                .left = calloc(classes, sizeof *s->left),
+                .order = calloc(classes, sizeof *s->order),
                 .remainder = calloc(classes, sizeof *s->remainder),
-                .permutation = malloc((size_t)n * sizeof *s->permutation)};
-  if (!s->count || !s->remainder || !s->permutation)
-    return ebb_fail(EBB_MEMORY, "no memory for the split of %lld samples", (long long)n);
-  s->part = s->count + classes, s->left = s->part + classes, s->order = s->left + classes;
+                .permutation = malloc((size_t)n * sizeof *s->permutation),
+                .by_class = malloc((size_t)n * sizeof *s->by_class),
+                .dealt = malloc((size_t)n * sizeof *s->dealt)};
+  if (!s->count || !s->part || !s->left || !s->order || !s->remainder || !s->permutation || !s->by_class ||
+      !s->dealt) {
+    (void)ebb_fail(EBB_MEMORY, "no memory for the split of %lld samples", (long long)n);
+    return EBB_MEMORY;
+  }
   return EBB_OK;
 }
 
@@ -43,7 +51,7 @@ static double largest_below(const Strata *s, double bound) {
 
 /* sklearn's _approximate_mode: `draws` dealt to classes by their counts, the rest by largest remainder, ties
    by a draw. */
-static void approximate_mode(Strata *s, const int64_t *count, int64_t draws, EbbMt19937 *random,
+static void approximate_mode(const Strata *s, const int64_t *count, int64_t draws, EbbMt19937 *random,
                              int64_t *out) {
   int64_t total = 0, missing = draws;
   for (int c = 0; c < s->n_classes; c++) total += count[c];
@@ -63,46 +71,42 @@ static void approximate_mode(Strata *s, const int64_t *count, int64_t draws, Ebb
 }
 
 /* to[i] = from[p[i]] for a random permutation p. */
-static void permute(Strata *s, EbbMt19937 *random, const int64_t *from, int64_t n, int64_t *to) {
+static void permute(const Strata *s, EbbMt19937 *random, const int64_t *from, int64_t n, int64_t *to) {
   ebb_mt19937_permutation(random, n, s->permutation);
   for (int64_t i = 0; i < n; i++) to[i] = from[s->permutation[i]];
 }
 
-/* by_class: the items, class by class; dealt: first those of the train part, then of the test part. */
-static void deal(Strata *s, EbbMt19937 *random, const int64_t *by_class, int64_t n_train, int64_t *dealt) {
+/* Deals the items of by_class: first those of the train part, then of the test part. */
+static void deal(const Strata *s, EbbMt19937 *random, int64_t n_train) {
+  const int64_t *by_class = s->by_class;
   int64_t train = 0, test = n_train;
   for (int c = 0; c < s->n_classes; c++) {
     ebb_mt19937_permutation(random, s->count[c], s->permutation);
     for (int64_t i = 0; i < s->count[c]; i++) {
       const int64_t item = by_class[s->permutation[i]];
       if (i < s->part[c])
-        dealt[train++] = item;
+        s->dealt[train++] = item;
       else if (i < s->part[c] + s->left[c])
-        dealt[test++] = item;
+        s->dealt[test++] = item;
     }
     by_class += s->count[c];
   }
 }
 
-static EbbStatus split_stratified(Strata *s, int64_t *items, int64_t n, uint32_t seed, const int32_t *labels,
-                                  int64_t n_train) {
+static void split_stratified(const Strata *s, int64_t *items, int64_t n, uint32_t seed, const int32_t *labels,
+                             int64_t n_train) {
   EbbMt19937 random;
   ebb_mt19937_seed(&random, seed);
-  int64_t *by_class = malloc(2 * (size_t)n * sizeof *by_class);
-  if (!by_class) return ebb_fail(EBB_MEMORY, "no memory for the split of %lld samples", (long long)n);
-  int64_t at = 0, *dealt = by_class + n;
+  int64_t at = 0;
   for (int c = 0; c < s->n_classes; c++)
     for (int64_t i = 0; i < n; i++)
-      if (labels[items[i]] == c) by_class[at++] = items[i], s->count[c]++;
+      if (labels[items[i]] == c) s->by_class[at++] = items[i], s->count[c]++;
   approximate_mode(s, s->count, n_train, &random, s->part);
-  for (int c = 0; c < s->n_classes; c++) s->order[c] = s->count[c] - s->part[c];
-  memcpy(s->left, s->order, (size_t)s->n_classes * sizeof *s->left);
+  for (int c = 0; c < s->n_classes; c++) s->left[c] = s->count[c] - s->part[c];
   approximate_mode(s, s->left, n - n_train, &random, s->left);
-  deal(s, &random, by_class, n_train, dealt);
-  permute(s, &random, dealt, n_train, items);
-  permute(s, &random, dealt + n_train, n - n_train, items + n_train);
-  free(by_class);
-  return EBB_OK;
+  deal(s, &random, n_train);
+  permute(s, &random, s->dealt, n_train, items);
+  permute(s, &random, s->dealt + n_train, n - n_train, items + n_train);
 }
 
 /* The test part of an unstratified split comes first in the permutation. */
@@ -122,12 +126,12 @@ static EbbStatus split_plain(int64_t *items, int64_t n, uint32_t seed, int64_t n
 EbbStatus ebb_sklearn_split(int64_t *items, int64_t n, double share, uint32_t seed, const int32_t *labels,
                             int n_classes, int64_t *n_train) {
   *n_train = (int64_t)floor(share * (double)n);
-  if (n < 2 || n > INT32_MAX || *n_train < 1 || *n_train >= n)
+  if (n < 2 || n > INT32_MAX || *n_train < 1 || *n_train >= n || (labels && n_classes < 1))
     return ebb_fail(EBB_INVALID, "%lld samples are too few to split them", (long long)n);
   if (!labels) return split_plain(items, n, seed, *n_train);
   Strata strata;
   EbbStatus status = allocate(&strata, n_classes, n > n_classes ? n : n_classes);
-  if (status == EBB_OK) status = split_stratified(&strata, items, n, seed, labels, *n_train);
+  if (status == EBB_OK) split_stratified(&strata, items, n, seed, labels, *n_train);
   release(&strata);
   return status;
 }

@@ -45,7 +45,10 @@ static EbbStatus measure(const EbbStore *store, int64_t width, Columns *c) {
   *c = (Columns){.width = width,
                  .n = numbers_a_column(store, width),
                  .mean = calloc(2 * (size_t)width, sizeof *c->mean)};
-  if (!c->mean) return ebb_fail(EBB_MEMORY, "no memory for the statistics of '%s'", store->dataset->name);
+  if (!c->mean) {
+    (void)ebb_fail(EBB_MEMORY, "no memory for the statistics of '%s'", store->dataset->name);
+    return EBB_MEMORY;
+  }
   c->spread = c->mean + width;
   sum_pass(store, c, false);
   for (int64_t i = 0; i < width; i++) {

@@ -67,19 +67,24 @@ static EbbStatus find(const unsigned char *bytes, size_t length, const char *ori
     if (memcmp(bytes + at, name, 4) == 0) {
       *out = (Chunk){bytes + at + 8, size};
       if (size <= left) return EBB_OK;
-      return ebb_fail(EBB_FORMAT, "%s: the file is cut off: %zu of the %zu bytes of its chunk '%s' are there",
-                      origin, left, size, name);
+      (void)ebb_fail(EBB_FORMAT, "%s: the file is cut off: %zu of the %zu bytes of its chunk '%s' are there",
+                     origin, left, size, name);
+      return EBB_FORMAT;
     }
     if (size > left) break;
     at += 8 + size + (size & 1);
   }
-  return ebb_fail(EBB_FORMAT, "%s: no chunk '%s'; the file is cut off or damaged", origin, name);
+  (void)ebb_fail(EBB_FORMAT, "%s: no chunk '%s'; the file is cut off or damaged", origin, name);
+  return EBB_FORMAT;
 }
 
 static EbbStatus read_format(const Chunk *chunk, const char *origin, EbbWav *out, const Encoding **encoding) {
   enum { PLAIN = 16, EXTENDED = 26 }; /* bytes that are looked at */
   const unsigned char *b = chunk->bytes;
-  if (chunk->length < PLAIN) return ebb_fail(EBB_FORMAT, "%s: the chunk 'fmt ' is too short", origin);
+  if (chunk->length < PLAIN) {
+    (void)ebb_fail(EBB_FORMAT, "%s: the chunk 'fmt ' is too short", origin);
+    return EBB_FORMAT;
+  }
   unsigned tag = word(b, 2);
   const unsigned bits = word(b + 14, 2), block = word(b + 12, 2);
   if (tag == EXTENSIBLE && chunk->length >= EXTENDED) tag = word(b + 24, 2);
@@ -87,10 +92,12 @@ static EbbStatus read_format(const Chunk *chunk, const char *origin, EbbWav *out
   *encoding = NULL;
   for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
     if (encodings[i].tag == tag && encodings[i].bits == bits) *encoding = &encodings[i];
-  if (!*encoding)
-    return ebb_fail(EBB_UNSUPPORTED,
-                    "%s: encoding %u with %u bits; only PCM of 8, 16, 24 or 32 bits and floats are read",
-                    origin, tag, bits);
+  if (!*encoding) {
+    (void)ebb_fail(EBB_UNSUPPORTED,
+                   "%s: encoding %u with %u bits; only PCM of 8, 16, 24 or 32 bits and floats are read",
+                   origin, tag, bits);
+    return EBB_UNSUPPORTED;
+  }
   if (out->n_channels < 1 || out->n_channels > MOST_CHANNELS || out->rate < 1)
     return ebb_fail(EBB_FORMAT, "%s: %lld channels at %lld samples a second", origin,
                     (long long)out->n_channels, (long long)out->rate);
