@@ -3,6 +3,7 @@
 #define EBB_DATA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ebb/config.h"
@@ -58,7 +59,9 @@ typedef struct EbbDataset {
   int32_t *permutation; /* (longest) step t shows stored step permutation[t] of its sequence, which then all
                            have `longest` elements; or NULL: t */
   EbbSamples split[EBB_SPLITS];
-  char **token_text; /* (vocabulary) or NULL */
+  char **token_text;    /* (vocabulary) or NULL */
+  void *mapping;        /* a file mapped read-only, in which arrays may lie; or NULL */
+  size_t mapping_bytes; /* of it */
 } EbbDataset;
 
 /* Loads the data set that the configuration's dataset.* keys name (dataset._name_, dataset.data_dir, ...).

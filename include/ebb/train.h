@@ -8,6 +8,7 @@
 #include "ebb/checkpoint.h"
 #include "ebb/config.h"
 #include "ebb/data.h"
+#include "ebb/loading.h"
 #include "ebb/model.h"
 
 #ifdef __cplusplus
@@ -46,6 +47,9 @@ EbbStatus ebb_numbers_from_config(const EbbConfig *config, EbbDevice *device,
 
 /* Loads data, builds the model, draws parameters. Lifetime: config is copied. Errors: those of every part. */
 EbbStatus ebb_experiment_create(const EbbConfig *config, EbbExperiment **out) EBB_MUST_CHECK;
+/* The same; loading tells how the data set comes along, and may be NULL. */
+EbbStatus ebb_experiment_create_watched(const EbbConfig *config, const EbbLoading *loading,
+                                        EbbExperiment **out) EBB_MUST_CHECK;
 void ebb_experiment_destroy(EbbExperiment *experiment);
 const EbbDataset *ebb_experiment_dataset(const EbbExperiment *experiment);
 EbbParams *ebb_experiment_params(const EbbExperiment *experiment);

@@ -49,6 +49,7 @@ const std::map<std::string, int> kLayer = {
     {"config.h", 6},
     {"data.h", 6},
     {"lnn.h", 6},
+    {"loading.h", 6},
     {"model.h", 6},
     {"pathfinder.h", 6},
     {"reservoir.h", 6},

@@ -95,10 +95,10 @@ static EbbStatus run(CliArguments *arguments) {
   EbbConfig *config = NULL;
   EBB_TRY(settings_from_checkpoint(arguments, checkpoint, &config));
   EbbExperiment *experiment = NULL;
-  EbbStatus status = ebb_experiment_create(config, &experiment);
+  watch_signals("stopping");
+  EbbStatus status = watch_experiment(config, &experiment);
   ebb_config_destroy(config);
   EBB_TRY(status);
-  watch_signals("stopping");
   Result result = {.checkpoint = checkpoint, .split = arguments->value[SPLIT].text};
   status = evaluate(experiment, split, &result);
   ebb_experiment_destroy(experiment);

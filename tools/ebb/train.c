@@ -150,7 +150,8 @@ static EbbStatus check_resume(Job *job) {
 
 static EbbStatus work(Job *job) {
   if (job->resume) EBB_TRY(check_resume(job));
-  EBB_TRY(ebb_experiment_create(job->config, &job->experiment));
+  watch_signals("stopping");
+  EBB_TRY(watch_experiment(job->config, &job->experiment));
   if (!*job->folder) EBB_TRY(choose_folder(job));
   EBB_TRY(run_folder_claim(job->folder, &job->claim));
   print_header(job);

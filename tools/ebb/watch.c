@@ -38,9 +38,23 @@ static bool on_stop(void *context) {
   return stop_asked;
 }
 
+static void on_progress(void *context, const char *label, int64_t done, int64_t total, const char *unit) {
+  ebb_progress_update(((Watch *)context)->progress, label, done, total, unit, NULL);
+}
+
 EbbStatus watch_create(Watch *watch, FILE *out) {
   *watch = (Watch){.watcher = {.context = watch, .batch = on_batch, .line = on_line, .stop = on_stop}};
   return ebb_progress_create(out, plain_every_s, &watch->progress);
 }
 
 void watch_destroy(Watch *watch) { ebb_progress_destroy(watch->progress); }
+
+EbbStatus watch_experiment(const EbbConfig *config, EbbExperiment **out) {
+  Watch watch;
+  *out = NULL;
+  EBB_TRY(watch_create(&watch, stderr));
+  const EbbLoading loading = {.context = &watch, .progress = on_progress, .line = on_line, .stop = on_stop};
+  EbbStatus status = ebb_experiment_create_watched(config, &loading, out);
+  watch_destroy(&watch);
+  return status;
+}

@@ -17,4 +17,7 @@ void watch_destroy(Watch *watch);
 /* From now on the first SIGINT or SIGTERM asks the work to stop and says `promise`; the second kills. */
 void watch_signals(const char *promise);
 
+/* ebb_experiment_create with a progress line on standard error while the data set is prepared. */
+EbbStatus watch_experiment(const EbbConfig *config, EbbExperiment **out) EBB_MUST_CHECK;
+
 #endif

@@ -1,45 +1,33 @@
 #include "ebb/data.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
-enum { MOST_ARRAYS = 8 };
+#include "host/data/sample_arrays.h"
 
-/* The arrays of a split; returns how many. */
-static int list_arrays(const EbbSamples *samples, void *arrays[MOST_ARRAYS]) {
-  void *const all[MOST_ARRAYS] = {samples->order, samples->offset, samples->tokens,  samples->values,
-                                  samples->raw,   samples->labels, samples->targets, samples->elapsed};
-  memcpy(arrays, all, sizeof all);
-  return MOST_ARRAYS;
+/* Arrays in a mapped file go with it. */
+static void free_array(const EbbDataset *dataset, void *array) {
+  const char *mapped = dataset->mapping, *at = array;
+  if (!mapped || at < mapped || at >= mapped + dataset->mapping_bytes) free(array);
 }
 
-/* Views share arrays: those of splits before this one are gone already. */
-static bool is_shared_with_earlier(const EbbDataset *dataset, int split, const void *array) {
-  void *arrays[MOST_ARRAYS];
-  for (int earlier = 0; earlier < split; earlier++) {
-    const int n = list_arrays(&dataset->split[earlier], arrays);
-    for (int i = 0; i < n; i++)
-      if (arrays[i] == array) return true;
-  }
-  return false;
+static void free_arrays(const EbbDataset *dataset) {
+  for (int split = EBB_SPLITS - 1; split >= 0; split--)
+    for (int i = 0; i < EBB_SAMPLE_ARRAYS; i++) {
+      void *array = ebb_sample_array(&dataset->split[split], i);
+      if (array && !ebb_array_is_earlier(dataset, split, array)) free_array(dataset, array);
+    }
+  for (int i = 0; i < EBB_DATASET_ARRAYS; i++) free_array(dataset, ebb_dataset_array(dataset, i));
 }
 
 void ebb_dataset_destroy(EbbDataset *dataset) {
   if (!dataset) return;
-  for (int split = EBB_SPLITS - 1; split >= 0; split--) {
-    void *arrays[MOST_ARRAYS];
-    const int n = list_arrays(&dataset->split[split], arrays);
-    for (int i = 0; i < n; i++)
-      if (arrays[i] && !is_shared_with_earlier(dataset, split, arrays[i])) free(arrays[i]);
-  }
-  free(dataset->scale);
-  free(dataset->offset);
-  free(dataset->permutation);
+  free_arrays(dataset);
+  if (dataset->mapping) munmap(dataset->mapping, dataset->mapping_bytes);
   if (dataset->token_text) {
     for (int64_t id = 0; id < dataset->vocabulary; id++) free(dataset->token_text[id]);
     free((void *)dataset->token_text);
   }
-  free(dataset->class_weights);
   free(dataset);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/data/cache.h"
 #include "host/data/corpora.h"
 #include "host/data/csv_dataset.h"
 #include "host/data/images.h"
@@ -12,7 +13,8 @@
 #include "host/data/sources.h"
 #include "host/data/synthetic.h"
 
-static EbbStatus load_listops(const EbbConfig *config, EbbDataset **out) {
+static EbbStatus load_listops(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  (void)loading;
   const EbbListopsOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
                                      .l_max = ebb_config_integer_or(config, "dataset.l_max", 0),
                                      .append_bos = ebb_config_flag(config, "dataset.append_bos"),
@@ -41,30 +43,60 @@ static EbbStatus load_pathfinder(const EbbConfig *config, EbbDataset **out) {
 static EbbStatus load_pathx(const EbbConfig *config, EbbDataset **out) {
   return load_images(config, 128, out);
 }
+static const EbbCachedLoader listops = {1, ebb_listops_sources, load_listops};
 
 typedef EbbStatus (*LoadSource)(const EbbSourceOptions *options, EbbDataset **out);
 
-/* A new data set is a row here: with a loader of its own, or one of sources.h. */
+/* A new data set is a row here: with a loader of its own, with one of sources.h, or, where preparing takes
+   long, with one whose work is cached. */
 static const struct {
   const char *name;
   EbbStatus (*load)(const EbbConfig *config, EbbDataset **out);
   LoadSource load_source;
+  const EbbCachedLoader *cached;
 } rows[] = {
-    {"listops", load_listops, NULL},         {"csv", ebb_csv_dataset_load, NULL},
-    {"imdb", ebb_imdb_load, NULL},           {"aan", ebb_aan_load, NULL},
-    {"text", ebb_text_load, NULL},           {"cifar", ebb_cifar_load, NULL},
-    {"mnist", ebb_mnist_load, NULL},         {"fashion", ebb_fashion_pixels_load, NULL},
-    {"occupancy", NULL, ebb_occupancy_load}, {"traffic", NULL, ebb_traffic_load},
-    {"ozone", NULL, ebb_ozone_load},         {"cheetah", NULL, ebb_cheetah_load},
-    {"smnist", NULL, ebb_smnist_load},       {"fashion_mnist", NULL, ebb_fashion_load},
-    {"gesture", NULL, ebb_gesture_load},     {"har", NULL, ebb_har_load},
-    {"pathfinder", load_pathfinder, NULL},   {"pathx", load_pathx, NULL},
-    {"power", NULL, ebb_power_load},         {"person", NULL, ebb_person_load},
-    {"sc", ebb_speech_commands_load, NULL},  {"fsdd", ebb_fsdd_load, NULL},
-    {"wav", ebb_wav_dataset_load, NULL},     {"copying", ebb_copying_load, NULL},
-    {"adding", ebb_adding_load, NULL},       {"delay", ebb_delay_load, NULL},
-    {"bidmc", ebb_bidmc_load, NULL},         {"ts", ebb_ts_dataset_load, NULL},
-    {"npy", ebb_npy_dataset_load, NULL},     {"npz", ebb_npy_dataset_load, NULL},
+    {"listops", load_listops, NULL},
+    {"csv", ebb_csv_dataset_load, NULL},
+    {"imdb", ebb_imdb_load, NULL},
+    {"aan", ebb_aan_load, NULL},
+    {"text", ebb_text_load, NULL},
+    {"cifar", ebb_cifar_load, NULL},
+    {"mnist", ebb_mnist_load, NULL},
+    {"fashion", ebb_fashion_pixels_load, NULL},
+    {"occupancy", NULL, ebb_occupancy_load},
+    {"traffic", NULL, ebb_traffic_load},
+    {"ozone", NULL, ebb_ozone_load},
+    {"cheetah", NULL, ebb_cheetah_load},
+    {"smnist", NULL, ebb_smnist_load},
+    {"fashion_mnist", NULL, ebb_fashion_load},
+    {"gesture", NULL, ebb_gesture_load},
+    {"har", NULL, ebb_har_load},
+    {"pathfinder", load_pathfinder, NULL},
+    {"pathx", load_pathx, NULL},
+    {"power", NULL, ebb_power_load},
+    {"person", NULL, ebb_person_load},
+    {"sc", ebb_speech_commands_load, NULL},
+    {"fsdd", ebb_fsdd_load, NULL},
+    {"wav", ebb_wav_dataset_load, NULL},
+    {"copying", ebb_copying_load, NULL},
+    {"adding", ebb_adding_load, NULL},
+    {"delay", ebb_delay_load, NULL},
+    {"bidmc", ebb_bidmc_load, NULL},
+    {"ts", ebb_ts_dataset_load, NULL},
+    {"npy", ebb_npy_dataset_load, NULL},
+    {"npz", ebb_npy_dataset_load, NULL},
+    {"listops", NULL, NULL, &listops},
+    {"csv", ebb_csv_dataset_load, NULL, NULL},
+    {"occupancy", NULL, ebb_occupancy_load, NULL},
+    {"traffic", NULL, ebb_traffic_load, NULL},
+    {"ozone", NULL, ebb_ozone_load, NULL},
+    {"cheetah", NULL, ebb_cheetah_load, NULL},
+    {"smnist", NULL, ebb_smnist_load, NULL},
+    {"fashion_mnist", NULL, ebb_fashion_load, NULL},
+    {"gesture", NULL, ebb_gesture_load, NULL},
+    {"har", NULL, ebb_har_load, NULL},
+    {"power", NULL, ebb_power_load, NULL},
+    {"person", NULL, ebb_person_load, NULL},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
@@ -77,15 +109,23 @@ static EbbStatus load_source(LoadSource load, const EbbConfig *config, EbbDatase
   return load(&options, out);
 }
 
-EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) {
+static EbbStatus load_row(size_t row, const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  if (rows[row].cached) return ebb_cached_load(rows[row].cached, config, loading, out);
+  return rows[row].load ? rows[row].load(config, out) : load_source(rows[row].load_source, config, out);
+}
+
+EbbStatus ebb_dataset_load_watched(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
   *out = NULL;
   const char *name = ebb_config_string(config, "dataset._name_");
   char known[512] = "";
   for (size_t i = 0, used = 0; i < N_ROWS; i++) {
-    if (name && strcmp(rows[i].name, name) == 0)
-      return rows[i].load ? rows[i].load(config, out) : load_source(rows[i].load_source, config, out);
+    if (name && strcmp(rows[i].name, name) == 0) return load_row(i, config, loading, out);
     used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", rows[i].name);
   }
   return ebb_fail(EBB_NOT_FOUND, "%s: there is no data set '%s' (dataset._name_); known are: %s",
                   ebb_config_origin(config, "dataset._name_"), name ? name : "null", known);
+}
+
+EbbStatus ebb_dataset_load(const EbbConfig *config, EbbDataset **out) {
+  return ebb_dataset_load_watched(config, NULL, out);
 }

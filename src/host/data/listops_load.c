@@ -1,10 +1,12 @@
 #include "host/data/listops_load.h"
+#include "ebb/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "ebb/file.h"
 #include "host/data/tsv.h"
 #include "host/data/vocabulary.h"
 
@@ -256,15 +258,45 @@ static EbbStatus load_folder(const EbbListopsOptions *options, const char *base,
   return status;
 }
 
+/* The folder that the options name, or the usual one. */
+static EbbStatus base_folder(const char *folder, char **base) {
+  const char *data = getenv("EBB_DATA");
+  const int made =
+      folder ? asprintf(base, "%s", folder) : asprintf(base, "%s/listops", data && *data ? data : "data");
+  if (made >= 0) return EBB_OK;
+  *base = NULL;
+  return ebb_fail(EBB_MEMORY, "no memory for the name of the folder of ListOps");
+}
+
 EbbStatus ebb_listops_load(const EbbListopsOptions *options, EbbDataset **out) {
   *out = NULL;
-  if (options->folder) return load_folder(options, options->folder, out);
-  const char *data = getenv("EBB_DATA");
-  if (!data || !*data) return load_folder(options, "data/listops", out);
-  char *base;
-  if (asprintf(&base, "%s/listops", data) < 0)
-    return ebb_fail(EBB_MEMORY, "no memory for the name of EBB_DATA");
-  EbbStatus status = load_folder(options, base, out);
+  char *base = NULL;
+  EBB_TRY(base_folder(options->folder, &base));
+  const EbbStatus status = load_folder(options, base, out);
+  free(base);
+  return status;
+}
+
+static EbbStatus add_files(EbbCacheKey *key, const char *base, const char *inner) {
+  char name[64];
+  EBB_TRY(ebb_cache_key_folder(key, base));
+  for (int split = 0; split < EBB_SPLITS; split++) {
+    snprintf(name, sizeof name, "%s%s", inner, file_names[split]);
+    EBB_TRY(ebb_cache_key_file(key, name));
+  }
+  return EBB_OK;
+}
+
+EbbStatus ebb_listops_sources(const EbbConfig *config, EbbCacheKey *key) {
+  char *base = NULL, *outer = NULL;
+  EBB_TRY(base_folder(ebb_config_string(config, "dataset.data_dir"), &base));
+  EbbStatus status = EBB_OK;
+  if (asprintf(&outer, "%s/%s", base, file_names[EBB_TRAIN]) < 0) {
+    outer = NULL;
+    status = ebb_fail(EBB_MEMORY, "no memory for a file name in '%s'", base);
+  }
+  if (status == EBB_OK) status = add_files(key, base, ebb_file_exists(outer) ? "" : "listops-1000/");
+  free(outer);
   free(base);
   return status;
 }

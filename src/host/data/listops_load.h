@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "ebb/data.h"
+#include "host/data/cache_key.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,7 +22,10 @@ typedef struct EbbListopsOptions {
 /* Errors: NOT_FOUND, FORMAT (file and line), INVALID, IO, MEMORY. */
 EbbStatus ebb_listops_load(const EbbListopsOptions *options, EbbDataset **out) EBB_MUST_CHECK;
 
-/* The same from open files; origin[split] names each in errors. */
+/* What a cache of it depends on. Errors: NOT_FOUND, IO, MEMORY. */
+EbbStatus ebb_listops_sources(const EbbConfig *config, EbbCacheKey *key) EBB_MUST_CHECK;
+
+/* ebb_listops_load from open files; origin[split] names each in errors. */
 EbbStatus ebb_listops_read(const EbbListopsOptions *options, FILE *const file[EBB_SPLITS],
                            const char *const origin[EBB_SPLITS], EbbDataset **out) EBB_MUST_CHECK;
 

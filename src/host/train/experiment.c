@@ -103,24 +103,29 @@ EbbStatus ebb_numbers_from_config(const EbbConfig *config, EbbDevice *device, Eb
   return ebb_fail(EBB_UNSUPPORTED, "trainer.activations=bf16 needs a GPU; the CPU stores float32");
 }
 
-static EbbStatus open_parts(EbbExperiment *experiment, const EbbConfig *config) {
+static EbbStatus open_parts(EbbExperiment *experiment, const EbbConfig *config, const EbbLoading *loading) {
   EBB_TRY(ebb_config_copy(config, &experiment->config));
   config = experiment->config;
   experiment->seed = (uint64_t)ebb_config_integer(config, "train.seed");
   EBB_TRY(ebb_device_open(ebb_config_string(config, "device"), (int)ebb_config_integer(config, "threads"),
                           &experiment->device));
   EBB_TRY(ebb_numbers_from_config(config, experiment->device, &experiment->activations));
-  EBB_TRY(ebb_dataset_load(config, &experiment->dataset));
+  EBB_TRY(ebb_dataset_load_watched(config, loading, &experiment->dataset));
   EBB_TRY(ebb_sequence_from_config(config, experiment->dataset, &experiment->model));
   experiment->scoring = ebb_scoring(config, experiment->model.loss);
   return build(experiment);
 }
 
 EbbStatus ebb_experiment_create(const EbbConfig *config, EbbExperiment **out) {
+  return ebb_experiment_create_watched(config, NULL, out);
+}
+
+EbbStatus ebb_experiment_create_watched(const EbbConfig *config, const EbbLoading *loading,
+                                        EbbExperiment **out) {
   *out = NULL;
   EbbExperiment *experiment = calloc(1, sizeof *experiment);
   if (!experiment) return ebb_fail(EBB_MEMORY, "no memory for an experiment");
-  EbbStatus status = open_parts(experiment, config);
+  EbbStatus status = open_parts(experiment, config, loading);
   if (status == EBB_OK)
     *out = experiment;
   else
