@@ -98,23 +98,25 @@ typedef struct EbbLoaderConfig {
   int64_t sort_window; /* batches whose samples are sorted by length before cutting into batches; 0: none */
   int64_t l_max;       /* longer sequences are cut to their first l_max elements; 0: any length */
   bool pad_to_l_max;   /* every batch has length l_max */
-  int64_t stride; /* of what l_max left, elements 0, stride, 2 stride, ... are shown, elapsed times summed;
-                     lengths, l_max for padding too, are those over stride, rounded up; 0: 1 */
+  int64_t stride;    /* of what l_max left, elements 0, stride, 2 stride, ... are shown, elapsed times summed;
+                        lengths, l_max for padding too, are those over stride, rounded up; 0: 1 */
+  int64_t n_workers; /* threads that prepare batches ahead; 0: the calling thread. Batches are the same. */
   uint64_t seed;
 } EbbLoaderConfig;
 
 typedef struct EbbLoader EbbLoader;
 
-/* All memory is taken here; drawing batches takes none. Lifetime: the dataset must outlive the loader.
-   Errors: INVALID (empty split, batch larger than the split with drop_last, value out of range, an order, a
-   permutation or scales that do not fit the stored samples), MEMORY. */
+/* All memory is taken here, threads start with the first batch. Lifetime: the dataset must outlive the
+   loader. Errors: INVALID (empty split, batch larger than the split with drop_last, value out of range, an
+   order, a permutation or scales that do not fit the stored samples), MEMORY. */
 EbbStatus ebb_loader_create(const EbbDataset *dataset, EbbSplit split, const EbbLoaderConfig *config,
                             EbbLoader **out) EBB_MUST_CHECK;
 void ebb_loader_destroy(EbbLoader *loader);
 /* Batches an epoch. */
 int64_t ebb_loader_batches(const EbbLoader *loader);
 /* Batch `index` of epoch `epoch`: a pure function of (seed, epoch, index), so a resume needs no state but
-   these two. Lifetime: until the next call on this loader. Errors: INVALID (no such batch). */
+   these two. Lifetime: until the next call on this loader, which one thread at a time may
+   use. Errors: INVALID (no such batch), MEMORY (threads). */
 EbbStatus ebb_loader_batch(EbbLoader *loader, int64_t epoch, int64_t index,
                            const EbbBatch **out) EBB_MUST_CHECK;
 /* Longest batch length that any epoch can produce. */

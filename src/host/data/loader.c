@@ -5,13 +5,23 @@
 
 #include "ebb/rng.h"
 #include "host/data/batch.h"
+#include "host/data/prefetch.h"
 
 /* Random streams of the order, apart from the nodes of a graph. */
 enum { SAMPLE_NODE = 0xDA7A, BATCH_NODE = 0xDA7B };
 
+enum { MOST_WORKERS = 64 };
+
 typedef struct Chunk {
   int64_t first, n; /* samples order[first] .. order[first + n - 1] */
 } Chunk;
+
+/* Memory for one batch: its samples, planned first, and what is made of them. */
+typedef struct Slot {
+  int64_t *samples; /* (batch_size) */
+  int64_t n;
+  EbbBatch batch;
+} Slot;
 
 struct EbbLoader {
   EbbShown shown;
@@ -22,7 +32,9 @@ struct EbbLoader {
   int64_t *sorted;      /* scratch of one window; NULL without sorting */
   int64_t *length_rank; /* (longest sequence + 2) */
   Chunk *chunks;        /* (n_batches) */
-  EbbBatch batch;
+  Slot *slots;          /* (n_slots) the caller's batch, and those that threads prepare */
+  int n_slots;
+  EbbPrefetch *prefetch; /* NULL without threads */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -81,6 +93,45 @@ static void arrange_epoch(EbbLoader *loader, int64_t epoch) {
   loader->epoch = epoch;
 }
 
+/* ---- slots ---- */
+
+static void plan_slot(void *context, EbbPlace place, int slot) {
+  EbbLoader *loader = context;
+  if (loader->epoch != place.epoch) arrange_epoch(loader, place.epoch);
+  const Chunk *chunk = &loader->chunks[place.index];
+  Slot *to = &loader->slots[slot];
+  to->n = chunk->n;
+  memcpy(to->samples, loader->order + chunk->first, (size_t)chunk->n * sizeof *to->samples);
+}
+
+static void fill_slot(void *context, int slot) {
+  const EbbLoader *loader = context;
+  Slot *to = &loader->slots[slot];
+  ebb_batch_fill(&loader->shown, to->samples, to->n, &to->batch);
+}
+
+static EbbStatus allocate_slots(EbbLoader *loader) {
+  const EbbShown *shown = &loader->shown;
+  const int64_t wanted = least(least(shown->config.n_workers, MOST_WORKERS), loader->n_batches - 1);
+  const int workers = wanted > 0 ? (int)wanted : 0;
+  loader->slots = calloc((size_t)workers + 2, sizeof *loader->slots);
+  if (!loader->slots) return ebb_fail(EBB_MEMORY, "no memory for batches");
+  /* The caller holds one while one waits for him and every thread fills another. */
+  loader->n_slots = workers > 0 ? workers + 2 : 1;
+  for (int i = 0; i < loader->n_slots; i++) {
+    Slot *slot = &loader->slots[i];
+    slot->samples = ebb_batch_array(shown->config.batch_size, 1, 1, sizeof *slot->samples);
+    if (!slot->samples) return ebb_fail(EBB_MEMORY, "no memory for batches");
+    EBB_TRY(ebb_batch_allocate(shown, loader->longest, &slot->batch));
+  }
+  if (!workers) return EBB_OK;
+  const EbbPrefetchWork work = {
+      .context = loader, .n_items = loader->n_batches, .plan = plan_slot, .fill = fill_slot};
+  return ebb_prefetch_create(&work, workers, loader->n_slots, &loader->prefetch);
+}
+
+/* ---- begin and end ---- */
+
 static EbbStatus check_config(const EbbLoaderConfig *config, int64_t n_samples) {
   long long batch = config->batch_size;
   if (n_samples < 1) return ebb_fail(EBB_INVALID, "the split has no samples");
@@ -95,7 +146,8 @@ static EbbStatus check_config(const EbbLoaderConfig *config, int64_t n_samples) 
               {"bucket quantum", config->bucket_quantum, 1},
               {"sort window", config->sort_window, 0},
               {"l_max", config->l_max, 0},
-              {"stride", config->stride, 0}};
+              {"stride", config->stride, 0},
+              {"number of workers", config->n_workers, 0}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     if (rows[i].value < rows[i].least || rows[i].value > INT32_MAX) {
       return ebb_fail(EBB_INVALID, "the %s is %lld, but must be in %lld..%d", rows[i].name,
@@ -126,7 +178,7 @@ static EbbStatus allocate(EbbLoader *loader, int64_t longest_sample) {
     whole &= loader->length_rank != NULL;
   }
   if (!whole) return ebb_fail(EBB_MEMORY, "no memory for the order of %lld samples", (long long)n);
-  return ebb_batch_allocate(shown, loader->longest, &loader->batch);
+  return allocate_slots(loader);
 }
 
 /* Counts batches and the longest of them, and takes the memory. */
@@ -170,11 +222,16 @@ EbbStatus ebb_loader_create(const EbbDataset *dataset, EbbSplit split, const Ebb
 
 void ebb_loader_destroy(EbbLoader *loader) {
   if (!loader) return;
+  ebb_prefetch_destroy(loader->prefetch);
+  for (int i = 0; i < loader->n_slots; i++) {
+    free(loader->slots[i].samples);
+    ebb_batch_release(&loader->slots[i].batch);
+  }
+  free(loader->slots);
   free(loader->order);
   free(loader->sorted);
   free(loader->length_rank);
   free(loader->chunks);
-  ebb_batch_release(&loader->batch);
   free(loader);
 }
 
@@ -188,9 +245,14 @@ EbbStatus ebb_loader_batch(EbbLoader *loader, int64_t epoch, int64_t index, cons
     return ebb_fail(EBB_INVALID, "batch %lld of epoch %lld does not exist: an epoch has batches 0 to %lld",
                     (long long)index, (long long)epoch, (long long)loader->n_batches - 1);
   }
-  if (loader->epoch != epoch) arrange_epoch(loader, epoch);
-  const Chunk *chunk = &loader->chunks[index];
-  ebb_batch_fill(&loader->shown, loader->order + chunk->first, chunk->n, &loader->batch);
-  *out = &loader->batch;
+  const EbbPlace place = {epoch, index};
+  int slot = 0;
+  if (loader->prefetch) {
+    EBB_TRY(ebb_prefetch_take(loader->prefetch, place, &slot));
+  } else {
+    plan_slot(loader, place, slot);
+    fill_slot(loader, slot);
+  }
+  *out = &loader->slots[slot].batch;
   return EBB_OK;
 }

@@ -24,6 +24,7 @@ EbbStatus ebb_experiment_loader(const EbbExperiment *experiment, EbbSplit split,
                             .l_max = ebb_config_integer_or(config, "dataset.l_max", 0),
                             .pad_to_l_max = ebb_config_flag(config, "loader.pad_to_l_max"),
                             .stride = ebb_config_integer(config, "dataset.subsample"),
+                            .n_workers = ebb_config_integer(config, "loader.num_workers"),
                             .seed = experiment->seed};
   return ebb_loader_create(experiment->dataset, split, &loader, out);
 }
