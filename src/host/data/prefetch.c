@@ -87,14 +87,22 @@ static void drop_queue(EbbPrefetch *prefetch) {
   prefetch->n_queued = 0;
 }
 
-static void plan_ahead(EbbPrefetch *prefetch) {
+/* Returns how many slots were planned. */
+static int plan_ahead(EbbPrefetch *prefetch) {
+  int n = 0;
   while (prefetch->n_queued < prefetch->n_slots && prefetch->next.index < prefetch->work.n_items) {
     Slot *slot = queued(prefetch, prefetch->n_queued);
     prefetch->work.plan(prefetch->work.context, prefetch->next, (int)(slot - prefetch->slot));
     *slot = (Slot){prefetch->next, SLOT_PLANNED};
-    prefetch->n_queued++, prefetch->next.index++;
+    prefetch->n_queued++, prefetch->next.index++, n++;
   }
-  pthread_cond_broadcast(&prefetch->planned);
+  return n;
+}
+
+/* One slot needs one thread: more would only stand in the taker's way. */
+static void wake(EbbPrefetch *prefetch, int n_planned) {
+  if (n_planned == 1) pthread_cond_signal(&prefetch->planned);
+  if (n_planned > 1) pthread_cond_broadcast(&prefetch->planned);
 }
 
 static bool is_first(EbbPrefetch *prefetch, EbbPlace place) {
@@ -110,12 +118,15 @@ EbbStatus ebb_prefetch_take(EbbPrefetch *prefetch, EbbPlace place, int *slot) {
     drop_queue(prefetch);
     prefetch->next = place;
   }
-  plan_ahead(prefetch);
+  const int n_planned = plan_ahead(prefetch);
+  const bool ready = queued(prefetch, 0)->state == SLOT_FILLED;
+  if (!ready) wake(prefetch, n_planned);
   while (queued(prefetch, 0)->state != SLOT_FILLED) pthread_cond_wait(&prefetch->filled, &prefetch->mutex);
   *slot = prefetch->head;
   prefetch->head = (prefetch->head + 1) % prefetch->n_slots;
   prefetch->n_queued--;
   pthread_mutex_unlock(&prefetch->mutex);
+  if (ready) wake(prefetch, n_planned);
   return EBB_OK;
 }
 
