@@ -14,12 +14,12 @@
 #include "host/data/synthetic.h"
 
 static EbbStatus load_listops(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
-  (void)loading;
   const EbbListopsOptions options = {.folder = ebb_config_string(config, "dataset.data_dir"),
                                      .l_max = ebb_config_integer_or(config, "dataset.l_max", 0),
                                      .append_bos = ebb_config_flag(config, "dataset.append_bos"),
                                      .append_eos = ebb_config_flag(config, "dataset.append_eos"),
-                                     .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0)};
+                                     .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0),
+                                     .loading = loading};
   return ebb_listops_load(&options, out);
 }
 

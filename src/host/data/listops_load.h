@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "ebb/data.h"
+#include "ebb/loading.h"
 #include "host/data/cache_key.h"
 
 #ifdef __cplusplus
@@ -16,10 +16,11 @@ typedef struct EbbListopsOptions {
       *folder;   /* with the files, or with listops-1000/ in it; NULL: $EBB_DATA/listops or data/listops */
   int64_t l_max; /* longest sequence, added tokens included; 0: any */
   bool append_bos, append_eos;
-  int64_t max_samples; /* of the training split; 0: all. The vocabulary is that of the whole file. */
+  int64_t max_samples;       /* of the training split; 0: all. The vocabulary is that of the whole file. */
+  const EbbLoading *loading; /* told of the bytes that are read; or NULL */
 } EbbListopsOptions;
 
-/* Errors: NOT_FOUND, FORMAT (file and line), INVALID, IO, MEMORY. */
+/* Errors: NOT_FOUND, FORMAT (file and line), INVALID, IO, INTERRUPTED, MEMORY. */
 EbbStatus ebb_listops_load(const EbbListopsOptions *options, EbbDataset **out) EBB_MUST_CHECK;
 
 /* What a cache of it depends on. Errors: NOT_FOUND, IO, MEMORY. */
