@@ -54,7 +54,8 @@ EbbStatus ebb_cache_write(const char *path, const EbbCacheKey *key, const EbbDat
                           const EbbLoading *loading) EBB_MUST_CHECK;
 
 /* Maps a cache and makes it a data set. Every block is checked. Errors: NOT_FOUND; MISMATCH says what the
-   cache was made from that is different now; FORMAT says what is damaged; INTERRUPTED, IO, MEMORY. */
+   cache was made from that is different now; FORMAT says what is damaged, or that another version wrote it;
+   INTERRUPTED, IO, MEMORY. */
 EbbStatus ebb_cache_read(const char *path, const EbbCacheKey *key, const EbbLoading *loading,
                          EbbDataset **out) EBB_MUST_CHECK;
 

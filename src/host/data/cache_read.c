@@ -23,22 +23,28 @@ typedef struct Cache {
   const char *rows, *crc; /* not aligned */
 } Cache;
 
+/* Constants where the analyser would think that ebb_fail may return EBB_OK. */
 static EbbStatus damaged(const Cache *cache, const char *what) {
-  return ebb_fail(EBB_FORMAT, "%s: %s", cache->path, what);
+  ebb_fail(EBB_FORMAT, "%s: %s", cache->path, what);
+  return EBB_FORMAT;
+}
+
+static EbbStatus refused(const Cache *cache, const char *what) {
+  const int error = errno;
+  ebb_fail(EBB_IO, "%s: cannot %s the cache: %s", cache->path, what, strerror(error));
+  return error == ENOENT ? EBB_NOT_FOUND : EBB_IO;
 }
 
 static EbbStatus map_file(Cache *cache) {
   struct stat info;
   const int fd = open(cache->path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return ebb_fail(errno == ENOENT ? EBB_NOT_FOUND : EBB_IO, "%s: cannot open the cache: %s", cache->path,
-                    strerror(errno));
+  if (fd < 0) return refused(cache, "open");
   EbbStatus status = EBB_OK;
   void *file = MAP_FAILED;
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < (off_t)sizeof cache->head)
     status = damaged(cache, "is too short for a cache");
   else if ((file = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-    status = ebb_fail(EBB_IO, "%s: cannot map the cache: %s", cache->path, strerror(errno));
+    status = refused(cache, "map");
   close(fd);
   EBB_TRY(status);
   cache->file = file, cache->bytes = (size_t)info.st_size;
@@ -69,7 +75,7 @@ static EbbStatus read_head(Cache *cache) {
   const EbbCacheHead *head = &cache->head;
   if (memcmp(head->magic, "ebbcache", sizeof head->magic) != 0) return damaged(cache, "is no cache of ebb");
   if (head->version != EBB_CACHE_VERSION || head->byte_order != 0x01020304)
-    return ebb_fail(EBB_MISMATCH, "another version of ebb, or another kind of machine, wrote it");
+    return damaged(cache, "another version of ebb, or another kind of machine, wrote it");
   if (head->file_bytes != cache->bytes) return damaged(cache, "is cut off");
   if (!sizes_fit(cache) || !head_is_whole(cache)) return damaged(cache, "its head is damaged");
   const char *at = cache->file + sizeof *head;
