@@ -38,46 +38,43 @@ static void set_pixels(const EbbConfig *config, EbbDataset *out) {
   if (ebb_config_flag(config, "dataset.tokenize")) out->vocabulary = 256, out->d_input = 0;
   enum { TRANSPOSE = 8 }; /* the last of the key's choices: rows and columns side by side */
   if (ebb_config_choice(config, "dataset.permute") == TRANSPOSE) out->d_input *= 2;
-  /* The sizes that keys of the data set set. */
-  static void adjust(const EbbConfig *config, const char *name, EbbDataset *out) {
-    if (strcmp(name, "sc") == 0 && !ebb_config_flag(config, "dataset.all_classes"))
-      out->n_classes = out->d_output = 10;
-    if (strcmp(name, "adding") == 0 || strcmp(name, "delay") == 0)
-      out->longest = ebb_config_integer(config, "dataset.length");
-    if (strcmp(name, "copying") == 0) {
-      const int64_t tokens = ebb_config_integer(config, "dataset.n_tokens");
-      out->vocabulary = tokens + 1;
-      out->n_classes = out->d_output = tokens - 1;
-      out->longest = 2 * ebb_config_integer(config, "dataset.l_memorize") +
-                     ebb_config_integer(config, "dataset.l_noise");
-    }
-    const int64_t subsample = ebb_config_integer(config, "dataset.subsample");
-    out->longest = (out->longest + subsample - 1) / subsample;
-  }
+}
 
-  bool published_data(const EbbConfig *config, EbbDataset *out) {
-    const Facts *facts = facts_of(ebb_config_string(config, "dataset._name_"));
-    bool bos = facts->vocabulary && ebb_config_flag(config, "dataset.append_bos");
-    bool no_eos = facts->vocabulary && !ebb_config_flag(config, "dataset.append_eos");
-    const bool image = !strcmp(facts->name, "pathfinder") || !strcmp(facts->name, "pathx");
-    if (image && ebb_config_flag(config, "dataset.tokenize")) {
-      *out = (EbbDataset){.n_classes = facts->n_classes,
-                          .d_output = facts->d_output,
-                          .vocabulary = 256,
-                          .n_towers = 1,
-                          .longest = ebb_config_integer(config, "dataset.l_max")};
-      return true;
-    }
-    *out =
-        (EbbDataset){.n_classes = facts->n_classes,
-                     .d_output = facts->d_output,
-                     .vocabulary = facts->vocabulary + bos - no_eos,
-                     .d_input = facts->d_input,
-                     .n_towers = facts->n_towers,
-                     .longest = facts->length ? facts->length : ebb_config_integer(config, "dataset.l_max"),
-                     .variable_length = facts->variable_length,
-                     .per_step = facts->per_step};
-    if (!strcmp(facts->name, "cifar")) set_pixels(config, out);
-    adjust(config, facts->name, out);
-    return facts != &unknown;
+static void set_grey_levels(const EbbConfig *config, EbbDataset *out) {
+  if (ebb_config_flag(config, "dataset.tokenize")) out->vocabulary = 256, out->d_input = 0;
+}
+
+/* The sizes that keys of the data set set. */
+static void adjust(const EbbConfig *config, const char *name, EbbDataset *out) {
+  if (!strcmp(name, "cifar")) set_pixels(config, out);
+  if (!strcmp(name, "pathfinder") || !strcmp(name, "pathx")) set_grey_levels(config, out);
+  if (!strcmp(name, "sc") && !ebb_config_flag(config, "dataset.all_classes"))
+    out->n_classes = out->d_output = 10;
+  if (!strcmp(name, "adding") || !strcmp(name, "delay"))
+    out->longest = ebb_config_integer(config, "dataset.length");
+  if (!strcmp(name, "copying")) {
+    const int64_t tokens = ebb_config_integer(config, "dataset.n_tokens");
+    out->vocabulary = tokens + 1;
+    out->n_classes = out->d_output = tokens - 1;
+    out->longest =
+        2 * ebb_config_integer(config, "dataset.l_memorize") + ebb_config_integer(config, "dataset.l_noise");
   }
+  const int64_t subsample = ebb_config_integer(config, "dataset.subsample");
+  out->longest = (out->longest + subsample - 1) / subsample;
+}
+
+bool published_data(const EbbConfig *config, EbbDataset *out) {
+  const Facts *facts = facts_of(ebb_config_string(config, "dataset._name_"));
+  bool bos = facts->vocabulary && ebb_config_flag(config, "dataset.append_bos");
+  bool no_eos = facts->vocabulary && !ebb_config_flag(config, "dataset.append_eos");
+  *out = (EbbDataset){.n_classes = facts->n_classes,
+                      .d_output = facts->d_output,
+                      .vocabulary = facts->vocabulary + bos - no_eos,
+                      .d_input = facts->d_input,
+                      .n_towers = facts->n_towers,
+                      .longest = facts->length ? facts->length : ebb_config_integer(config, "dataset.l_max"),
+                      .variable_length = facts->variable_length,
+                      .per_step = facts->per_step};
+  adjust(config, facts->name, out);
+  return facts != &unknown;
+}
