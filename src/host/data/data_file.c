@@ -77,13 +77,9 @@ EbbStatus ebb_user_file_read(const char *name, const char *folder, const char *f
 
 EbbStatus ebb_data_folder(const EbbDataSource *source, char **path) {
   struct stat facts;
-  EBB_TRY(make_path(source, ".", "", path));
+  EBB_TRY(ebb_data_path(source, ".", "", path));
   if (stat(*path, &facts) == 0 && S_ISDIR(facts.st_mode)) return EBB_OK;
-  const EbbStatus status =
-      ebb_fail(EBB_NOT_FOUND,
-               "%s: there is no folder '%s'; put %s there (dataset.data_dir names the folder; without it "
-               "$EBB_DATA/%s, or data/%s where EBB_DATA is not set)",
-               source->name, *path, source->origin, source->name, source->name);
+  const EbbStatus status = ebb_data_missing(source, *path, "");
   free(*path);
   *path = NULL;
   return status;
