@@ -16,7 +16,8 @@ struct Shown {
 
 inline Shown show(const Loaded &data, EbbSplit split, int64_t index) {
   Shown shown;
-  const EbbLoaderConfig config = {1, false, false, 1, 0, 0, false, 0, 0};
+  EbbLoaderConfig config = {};
+  config.batch_size = config.bucket_quantum = 1;
   EbbLoader *loader = nullptr;
   const EbbBatch *batch = nullptr;
   EXPECT_EQ(ebb_loader_create(data.set, split, &config, &loader), EBB_OK) << ebb_error();
