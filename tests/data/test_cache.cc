@@ -17,9 +17,9 @@
 #include <string>
 #include <vector>
 
-#include "host/data/sample_arrays.h"
 #include "host/data/cache.h"
 #include "host/data/cache_file.h"
+#include "host/data/sample_arrays.h"
 
 namespace {
 

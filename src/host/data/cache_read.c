@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "host/data/sample_arrays.h"
 #include "host/data/cache_file.h"
+#include "host/data/sample_arrays.h"
 
 enum { BLOCKS_A_STEP = 64 }; /* between reports of progress; fewer take no time worth one */
 

@@ -3,8 +3,8 @@
 #include <zlib.h>
 
 #include "ebb/file.h"
-#include "host/data/sample_arrays.h"
 #include "host/data/cache_file.h"
+#include "host/data/sample_arrays.h"
 
 enum { MOST_ROWS = EBB_SPLITS * EBB_SAMPLE_ARRAYS + EBB_DATASET_ARRAYS + 1 };
 static const double MIB = 1024.0 * 1024.0;

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "host/data/sample_arrays.h"
 #include "host/data/raw.h"
+#include "host/data/sample_arrays.h"
 
 enum { TOKENS = 2 }; /* place among the sample arrays */
 
