@@ -23,28 +23,44 @@ static EbbStatus load_listops(const EbbConfig *config, const EbbLoading *loading
   return ebb_listops_load(&options, out);
 }
 
-static EbbStatus load_images(const EbbConfig *config, int64_t resolution, EbbDataset **out) {
-  const EbbPathfinderOptions options = {
-      .folder = ebb_config_string(config, "dataset.data_dir"),
-      .resolution = ebb_config_integer_or(config, "dataset.resolution", resolution),
-      .level = (EbbPathfinderLevel)ebb_config_choice(config, "dataset.contours"),
-      .pool = ebb_config_integer(config, "dataset.pool"),
-      .tokenize = ebb_config_flag(config, "dataset.tokenize"),
-      .l_max = ebb_config_integer(config, "dataset.l_max"),
-      .val_split = ebb_config_number(config, "dataset.val_split"),
-      .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0)};
+static EbbPathfinderOptions pathfinder_options(const EbbConfig *config, const EbbLoading *loading,
+                                               int64_t resolution) {
+  return (EbbPathfinderOptions){.folder = ebb_config_string(config, "dataset.data_dir"),
+                                .resolution = ebb_config_integer_or(config, "dataset.resolution", resolution),
+                                .level = (EbbPathfinderLevel)ebb_config_choice(config, "dataset.contours"),
+                                .pool = ebb_config_integer(config, "dataset.pool"),
+                                .tokenize = ebb_config_flag(config, "dataset.tokenize"),
+                                .l_max = ebb_config_integer(config, "dataset.l_max"),
+                                .val_split = ebb_config_number(config, "dataset.val_split"),
+                                .max_samples = ebb_config_integer_or(config, "dataset.max_samples", 0),
+                                .loading = loading};
+}
+
+enum { PATHFINDER_SIDE = 32, PATHX_SIDE = 128 };
+
+static EbbStatus load_pathfinder(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  const EbbPathfinderOptions options = pathfinder_options(config, loading, PATHFINDER_SIDE);
   return ebb_pathfinder_load(&options, out);
 }
 
-static EbbStatus load_pathfinder(const EbbConfig *config, EbbDataset **out) {
-  return load_images(config, 32, out);
+static EbbStatus load_pathx(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  const EbbPathfinderOptions options = pathfinder_options(config, loading, PATHX_SIDE);
+  return ebb_pathfinder_load(&options, out);
 }
 
-static EbbStatus load_pathx(const EbbConfig *config, EbbDataset **out) {
-  return load_images(config, 128, out);
+static EbbStatus list_pathfinder(const EbbConfig *config, EbbCacheKey *key) {
+  const EbbPathfinderOptions options = pathfinder_options(config, NULL, PATHFINDER_SIDE);
+  return ebb_pathfinder_sources(&options, key);
+}
+
+static EbbStatus list_pathx(const EbbConfig *config, EbbCacheKey *key) {
+  const EbbPathfinderOptions options = pathfinder_options(config, NULL, PATHX_SIDE);
+  return ebb_pathfinder_sources(&options, key);
 }
 
 static const EbbCachedLoader listops = {1, ebb_listops_sources, load_listops};
+static const EbbCachedLoader pathfinder = {1, list_pathfinder, load_pathfinder};
+static const EbbCachedLoader pathx = {1, list_pathx, load_pathx};
 
 typedef EbbStatus (*LoadSource)(const EbbSourceOptions *options, EbbDataset **out);
 
@@ -64,8 +80,8 @@ static const struct {
     {"cifar", ebb_cifar_load, NULL, NULL},
     {"mnist", ebb_mnist_load, NULL, NULL},
     {"fashion", ebb_fashion_pixels_load, NULL, NULL},
-    {"pathfinder", load_pathfinder, NULL, NULL},
-    {"pathx", load_pathx, NULL, NULL},
+    {"pathfinder", NULL, NULL, &pathfinder},
+    {"pathx", NULL, NULL, &pathx},
     {"sc", ebb_speech_commands_load, NULL, NULL},
     {"fsdd", ebb_fsdd_load, NULL, NULL},
     {"wav", ebb_wav_dataset_load, NULL, NULL},

@@ -68,23 +68,27 @@ static EbbStatus read_image(Reader *reader, int64_t index, uint8_t *pixels) {
   return status;
 }
 
-/* A failure is repeated for its sentence, so that it is that of the first image that is wrong. */
-static EbbStatus read_images(Reader *reader) {
+/* Reads images [begin, end); returns the first that failed, or the number of all images. */
+static int64_t read_some(Reader *reader, int64_t begin, int64_t end) {
   const size_t area = (size_t)reader->options->resolution * (size_t)reader->options->resolution;
   int64_t failed = reader->rows.n;
 #pragma omp parallel
   {
     uint8_t *pixels = malloc(area);
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < reader->rows.n; i++) {
+    for (int64_t i = begin; i < end; i++) {
       if (pixels && read_image(reader, i, pixels) == EBB_OK) continue;
 #pragma omp critical(ebb_pathfinder_read)
       if (i < failed) failed = i;
     }
     free(pixels);
   }
-  if (failed == reader->rows.n) return EBB_OK;
-  uint8_t *pixels = malloc(area);
+  return failed;
+}
+
+/* A failure is repeated for its sentence, so that it is that of the first image that is wrong. */
+static EbbStatus explain(Reader *reader, int64_t failed) {
+  uint8_t *pixels = malloc((size_t)reader->options->resolution * (size_t)reader->options->resolution);
   if (!pixels) return ebb_fail(EBB_MEMORY, "no memory for one image");
   const EbbStatus status = read_image(reader, failed, pixels);
   free(pixels);
@@ -92,6 +96,18 @@ static EbbStatus read_images(Reader *reader) {
   return status == EBB_OK ? ebb_fail(EBB_IO, "'%s' changed while it was read", reader->folder)
                           : ebb_fail_within(status, "Pathfinder: line %d of '%s/metadata/%lld.npy'",
                                             (int)row->line, reader->folder, (long long)row->file);
+}
+
+static EbbStatus read_images(Reader *reader) {
+  enum { STEP = 2048 }; /* images between reports */
+  const int64_t n = reader->rows.n;
+  for (int64_t begin = 0; begin < n; begin += STEP) {
+    const int64_t end = n - begin < STEP ? n : begin + STEP;
+    const int64_t failed = read_some(reader, begin, end);
+    if (failed < n) return explain(reader, failed);
+    EBB_TRY(ebb_loading_step(reader->options->loading, "pathfinder", end, n, "image"));
+  }
+  return EBB_OK;
 }
 
 static EbbStatus no_memory(const Reader *reader) {
@@ -214,20 +230,27 @@ static EbbStatus find_folder(Reader *reader) {
       reader->folder, (long long)options->resolution, level, (long long)options->resolution);
 }
 
-static EbbStatus load(Reader *reader) {
+static EbbStatus find_images(Reader *reader) {
   EBB_TRY(check(reader->options, reader->length));
   EBB_TRY(find_folder(reader));
-  EBB_TRY(ebb_pathfinder_rows_read(reader->folder, &reader->rows));
+  return ebb_pathfinder_rows_read(reader->folder, &reader->rows);
+}
+
+static EbbStatus load(Reader *reader) {
+  EBB_TRY(find_images(reader));
   EBB_TRY(allocate(reader));
   EBB_TRY(read_images(reader));
   return make_dataset(reader);
 }
 
+static Reader reader_of(const EbbPathfinderOptions *options) {
+  const int64_t side = options->pool > 0 ? options->resolution / options->pool : 0;
+  return (Reader){.options = options, .length = side * side};
+}
+
 EbbStatus ebb_pathfinder_load(const EbbPathfinderOptions *options, EbbDataset **out) {
   *out = NULL;
-  Reader reader = {.options = options};
-  const int64_t side = options->pool > 0 ? options->resolution / options->pool : 0;
-  reader.length = side * side;
+  Reader reader = reader_of(options);
   EbbStatus status = load(&reader);
   ebb_pathfinder_rows_release(&reader.rows);
   free(reader.skipped);
@@ -237,5 +260,32 @@ EbbStatus ebb_pathfinder_load(const EbbPathfinderOptions *options, EbbDataset **
     *out = reader.dataset;
   else
     ebb_dataset_destroy(reader.dataset);
+  return status;
+}
+
+/* The metadata file of a row and the folder of its image, once for rows that follow each other. */
+static EbbStatus add_source(const Reader *reader, int64_t index, EbbCacheKey *key) {
+  const EbbPathfinderRow *row = &reader->rows.row[index];
+  const char *name = reader->rows.names + row->name;
+  const char *slash = strrchr(name, '/');
+  char *file = NULL;
+  if (index > 0 && row->file == row[-1].file) return EBB_OK;
+  if (asprintf(&file, "metadata/%lld.npy", (long long)row->file) < 0) return no_memory(reader);
+  EbbStatus status = ebb_cache_key_file(key, file);
+  free(file);
+  if (status != EBB_OK || !slash) return status;
+  if (asprintf(&file, "%.*s", (int)(slash - name), name) < 0) return no_memory(reader);
+  status = ebb_cache_key_file(key, file);
+  free(file);
+  return status;
+}
+
+EbbStatus ebb_pathfinder_sources(const EbbPathfinderOptions *options, EbbCacheKey *key) {
+  Reader reader = reader_of(options);
+  EbbStatus status = find_images(&reader);
+  if (status == EBB_OK) status = ebb_cache_key_folder(key, reader.folder);
+  for (int64_t i = 0; i < reader.rows.n && status == EBB_OK; i++) status = add_source(&reader, i, key);
+  key->expected = reader.rows.n * reader.length * (wide(&reader) ? 2 : 1);
+  ebb_pathfinder_rows_release(&reader.rows);
   return status;
 }
