@@ -253,4 +253,31 @@ TEST_F(PathfinderLoad, RefusedSettings) {
   refuse(EBB_FORMAT, {"4 images, too few"});
 }
 
+// The second load does not look at the images: one that is spoiled in its place shows when the folder
+// changes.
+TEST_F(PathfinderLoad, IsPreparedOnce) {
+  twelve();
+  load();
+  EbbConfig *config = nullptr;
+  ASSERT_EQ(ebb_config_create(&config), EBB_OK);
+  for (const std::string &key : std::vector<std::string>{
+           "dataset._name_=pathfinder", "dataset.data_dir=" + folder, "dataset.resolution=4",
+           "dataset.contours=curv_contour_length_9", "dataset.l_max=16", "dataset.cache=on"})
+    ASSERT_EQ(ebb_config_override(config, key.c_str()), EBB_OK) << ebb_error();
+  const std::vector<int> expected = order(EBB_TRAIN);
+  for (int i = 0; i < 2; i++) {
+    ebb_dataset_destroy(dataset);
+    ASSERT_EQ(ebb_dataset_load(config, &dataset), EBB_OK) << ebb_error();
+    EXPECT_NE(dataset->mapping, nullptr);
+    EXPECT_EQ(order(EBB_TRAIN), expected);
+    EXPECT_EQ(dataset->split[EBB_TRAIN].raw, dataset->split[EBB_TEST].raw);
+    write("imgs/10/sample_0.png", "spoiled");
+  }
+  ebb_dataset_destroy(dataset);
+  image(12, 10, 4);
+  EXPECT_EQ(ebb_dataset_load(config, &dataset), EBB_FORMAT);
+  EXPECT_EQ(dataset, nullptr);
+  ebb_config_destroy(config);
+}
+
 } // namespace
