@@ -419,6 +419,24 @@ TEST(Experiments, PublishedListOps) {
   EXPECT_EQ(ebb_config_integer(config.get(), "scheduler.num_training_steps"), 80000);
 }
 
+TEST(Experiments, PublishedSpeechCommandsAndBidmc) {
+  Config sc = create(), hr = create();
+  ASSERT_EQ(ebb_config_load_experiment(sc.get(), "sc/sc35"), EBB_OK) << ebb_error();
+  EXPECT_EQ(ebb_config_integer(sc.get(), "model.layer.d_state"), 7);
+  EXPECT_EQ(ebb_config_number(sc.get(), "optimizer.lr"), 0.008);
+  EXPECT_EQ(ebb_config_integer(sc.get(), "loader.batch_size"), 10);
+  EXPECT_EQ(ebb_config_integer(sc.get(), "dataset.l_max"), 16000);
+  EXPECT_EQ(ebb_config_number(sc.get(), "dataset.eps"), 0.32768);
+  ASSERT_EQ(ebb_config_load_experiment(hr.get(), "bidmc/hr"), EBB_OK) << ebb_error();
+  EXPECT_EQ(ebb_config_choice(hr.get(), "dataset.target"), 1);
+  EXPECT_EQ(ebb_config_number(hr.get(), "optimizer.lr"), 0.005);
+  EXPECT_EQ(ebb_config_integer(hr.get(), "model.layer.d_state"), 256);
+  int n;
+  const int64_t *milestones = ebb_config_integers(hr.get(), "scheduler.milestones", &n);
+  EXPECT_EQ(std::vector<int64_t>(milestones, milestones + n),
+            (std::vector<int64_t>{100, 200, 300, 400, 500}));
+}
+
 TEST(Experiments, UnknownNameListsTheNearest) {
   Config config = create();
   EXPECT_EQ(ebb_config_load_experiment(config.get(), "s4-lra-listop"), EBB_NOT_FOUND);

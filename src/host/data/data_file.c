@@ -8,7 +8,9 @@
 #include "ebb/file.h"
 #include "host/data/gunzip.h"
 
-static const size_t MOST_BYTES = (size_t)1 << 30;
+static const size_t MOST_BYTES = (size_t)1 << 38;
+/* A damaged or hostile archive could unpack to anything. */
+static const size_t MOST_UNPACKED = (size_t)1 << 30;
 
 void ebb_data_file_release(EbbDataFile *file) {
   free(file->path);
@@ -47,7 +49,7 @@ static EbbStatus read_packed(const EbbDataSource *source, const char *file, EbbD
     status = ebb_data_missing(source, out->path, ", nor does it with .gz");
   else
     status = ebb_file_read(packed, MOST_BYTES, &bytes, &length);
-  if (status == EBB_OK) status = ebb_gunzip(bytes, length, MOST_BYTES, packed, &out->text, &out->length);
+  if (status == EBB_OK) status = ebb_gunzip(bytes, length, MOST_UNPACKED, packed, &out->text, &out->length);
   free(bytes);
   if (status == EBB_OK) {
     free(out->path);
