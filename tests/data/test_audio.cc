@@ -228,7 +228,7 @@ TEST_F(Audio, DamagedArchivesAreRefused) {
   fs::create_directories(root / "dog");
   says("dog: the folder has no .wav files");
   fs::remove_all(root / "dog");
-  says("dog: cannot read the folder");
+  says("dog': No such file");
   fs::remove(root / "testing_list.txt");
   says("testing_list.txt' does not exist");
   const Loaded nowhere("sc", folder() + "/none");

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "host/data/data_file.h"
-#include "host/data/folder_names.h"
+#include "host/data/folder_list.h"
 #include "host/data/sequence_sets.h"
 #include "host/data/store.h"
 #include "host/data/wav.h"
@@ -48,7 +48,7 @@ static EbbStatus read_recording(EbbStore *store, const char *folder, const char 
   return status;
 }
 
-static EbbStatus read_all(EbbStore *store, const char *folder, const EbbNames *names) {
+static EbbStatus read_all(EbbStore *store, const char *folder, const EbbFolderList *names) {
   int64_t n[EBB_SPLITS] = {0};
   int64_t *order = malloc(EBB_SPLITS * (size_t)(names->n + 1) * sizeof *order);
   if (!order) return ebb_fail(EBB_MEMORY, "no memory for %d recordings", names->n);
@@ -63,12 +63,12 @@ static EbbStatus read_all(EbbStore *store, const char *folder, const EbbNames *n
 
 static EbbStatus read_folder(EbbStore *store, const char *folder) {
   char *recordings = NULL;
-  EbbNames names;
+  EbbFolderList names;
   if (asprintf(&recordings, "%s/recordings", folder) < 0)
     return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", folder);
-  EbbStatus status = ebb_folder_names(recordings, ".wav", &names);
+  EbbStatus status = ebb_folder_list(recordings, ".wav", &names);
   if (status == EBB_OK) status = read_all(store, folder, &names);
-  ebb_names_release(&names);
+  ebb_folder_list_release(&names);
   free(recordings);
   return status;
 }

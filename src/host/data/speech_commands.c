@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "host/data/data_file.h"
-#include "host/data/folder_names.h"
+#include "host/data/folder_list.h"
 #include "host/data/sequence_sets.h"
 #include "host/data/sklearn_split.h"
 #include "host/data/store.h"
@@ -106,15 +106,15 @@ static EbbStatus read_recording(Archive *a, int word, const char *folder, const 
 
 static EbbStatus read_word(Archive *a, int word) {
   char *folder = NULL;
-  EbbNames names;
+  EbbFolderList names;
   if (asprintf(&folder, "%s/%s", a->folder, a->words[word]) < 0)
     return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", a->words[word]);
-  EbbStatus status = ebb_folder_names(folder, ".wav", &names);
+  EbbStatus status = ebb_folder_list(folder, ".wav", &names);
   if (status == EBB_OK && names.n == 0)
     status = ebb_fail(EBB_FORMAT, "%s: the folder has no .wav files; unpack the archive again", folder);
   for (int i = 0; i < names.n && status == EBB_OK; i++)
     status = read_recording(a, word, folder, names.name[i]);
-  ebb_names_release(&names);
+  ebb_folder_list_release(&names);
   free(folder);
   return status;
 }
