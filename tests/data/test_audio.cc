@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -130,6 +131,33 @@ struct Batch {
 };
 
 const std::vector<std::string> l_max = {"dataset.l_max=16000"};
+
+// A recording more in a word's folder is noticed, and what the lists do not know is for training.
+TEST_F(Audio, SpeechIsPreparedOnce) {
+  write_archive();
+  const Loaded plain("sc", folder(), {"dataset.l_max=16000", "dataset.cache=off"});
+  ASSERT_EQ(plain.status, EBB_OK) << plain.error;
+  for (int i = 0; i < 2; i++) {
+    const Loaded cached("sc", folder(), {"dataset.l_max=16000", "dataset.cache=on"});
+    ASSERT_EQ(cached.status, EBB_OK) << cached.error;
+    EXPECT_NE(cached.set->mapping, nullptr);
+    EXPECT_EQ(cached.counts(), plain.counts());
+    for (EbbSplit split : {EBB_TRAIN, EBB_VALIDATION, EBB_TEST}) {
+      const Batch a(plain, split, 35), b(cached, split, 35);
+      EXPECT_EQ(memcmp(a.batch->values, b.batch->values, 35 * 16000 * sizeof(float)), 0);
+      EXPECT_EQ(memcmp(a.batch->labels, b.batch->labels, 35 * sizeof(int32_t)), 0);
+    }
+  }
+  const std::string word = folder() + "/bed/";
+  for (const auto &entry : std::filesystem::directory_iterator(word)) {
+    std::filesystem::copy_file(entry.path(), word + "another.wav");
+    break;
+  }
+  const Loaded more("sc", folder(), {"dataset.l_max=16000", "dataset.cache=on"});
+  ASSERT_EQ(more.status, EBB_OK) << more.error;
+  EXPECT_EQ(more.counts()[0], plain.counts()[0] + 1);
+  EXPECT_EQ(Loaded("sc", folder(), {"dataset.cache=on"}).status, EBB_INVALID) << "l_max was not given";
+}
 
 TEST_F(Audio, AllWordsAsPublished) {
   write_archive();

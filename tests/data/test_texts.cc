@@ -268,19 +268,22 @@ TEST(Aan, PairsAreTwoTowersWithoutQuoting) {
   for (const std::string inner : {"", "tsv_data/"}) {
     Files files;
     write_aan(files, inner);
-    const Loaded data("aan", files.folder(), {"dataset.l_max=5"});
-    ASSERT_EQ(data.status, EBB_OK) << data.error;
-    EXPECT_EQ(data.counts(), (Counts{3, 1, 1}));
-    EXPECT_EQ(data.set->n_towers, 2);
-    const auto first = show(data, EBB_TRAIN, 0);
-    EXPECT_EQ(spell(data, first.tokens[0]), "\"quo<eos>") << "cut to four characters";
-    EXPECT_EQ(spell(data, first.tokens[1]), "abc<eos>");
-    EXPECT_EQ(first.labels[0], 1);
-    EXPECT_EQ(show(data, EBB_TRAIN, 1).labels[0], 0);
-    EXPECT_EQ(spell(data, show(data, EBB_VALIDATION, 0).tokens[0]), "aq<eos>");
-    EXPECT_EQ(spell(data, show(data, EBB_TEST, 0).tokens[1]), "ba<eos>");
-    // " q u o a b c x y d, and three specials; ted of "quoted is cut off.
-    EXPECT_EQ(data.set->vocabulary, 13);
+    for (const char *cache : {"off", "on", "on"}) { // made and mapped
+      const Loaded data("aan", files.folder(), {"dataset.l_max=5", std::string("dataset.cache=") + cache});
+      ASSERT_EQ(data.status, EBB_OK) << data.error;
+      EXPECT_EQ(data.counts(), (Counts{3, 1, 1}));
+      EXPECT_EQ(data.set->n_towers, 2);
+      const auto first = show(data, EBB_TRAIN, 0);
+      EXPECT_EQ(spell(data, first.tokens[0]), "\"quo<eos>") << "cut to four characters";
+      EXPECT_EQ(spell(data, first.tokens[1]), "abc<eos>");
+      EXPECT_EQ(first.labels[0], 1);
+      EXPECT_EQ(show(data, EBB_TRAIN, 1).labels[0], 0);
+      EXPECT_EQ(spell(data, show(data, EBB_VALIDATION, 0).tokens[0]), "aq<eos>");
+      EXPECT_EQ(spell(data, show(data, EBB_TEST, 0).tokens[1]), "ba<eos>");
+      // " q u o a b c x y d, and three specials; ted of "quoted is cut off.
+      EXPECT_EQ(data.set->vocabulary, 13);
+      EXPECT_EQ(data.set->mapping != nullptr, std::string(cache) == "on");
+    }
   }
 }
 

@@ -60,19 +60,30 @@ static EbbStatus read_file(EbbTexts *texts, EbbSplit split, const EbbDataSource 
   return status;
 }
 
-static EbbStatus read_all(EbbTexts *texts, const EbbDataSource *source) {
+/* "" or the folder that the files are in. */
+static EbbStatus find_inner(const EbbDataSource *source, const char **inner) {
   char *probe;
   EBB_TRY(ebb_data_path(source, "tsv_data/", files[EBB_TRAIN], &probe));
-  const char *inner = ebb_file_exists(probe) ? "tsv_data/" : "";
+  *inner = ebb_file_exists(probe) ? "tsv_data/" : "";
   free(probe);
+  return EBB_OK;
+}
+
+static EbbStatus read_all(EbbTexts *texts, const EbbDataSource *source) {
+  const char *inner = "";
+  EBB_TRY(find_inner(source, &inner));
   for (int split = 0; split < EBB_SPLITS; split++) EBB_TRY(read_file(texts, (EbbSplit)split, source, inner));
   return EBB_OK;
 }
 
+static EbbDataSource source_of(const EbbConfig *config) {
+  return (EbbDataSource){"aan", ebb_config_string(config, "dataset.data_dir"),
+                         "the files new_aan_pairs.*.tsv of the folder tsv_data of the published Long "
+                         "Range Arena release (lra_release.gz)"};
+}
+
 static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset) {
-  const EbbDataSource source = {"aan", ebb_config_string(config, "dataset.data_dir"),
-                                "the files new_aan_pairs.*.tsv of the folder tsv_data of the published Long "
-                                "Range Arena release (lra_release.gz)"};
+  const EbbDataSource source = source_of(config);
   EbbTextRules rules = ebb_text_rules(config);
   rules.min_freq = 1; /* dataset.min_freq is imdb's */
   snprintf(dataset->name, sizeof dataset->name, "aan");
@@ -86,4 +97,19 @@ static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *data
 
 EbbStatus ebb_aan_load(const EbbConfig *config, EbbDataset **out) {
   return ebb_texts_build(config, load, out);
+}
+
+EbbStatus ebb_aan_sources(const EbbConfig *config, EbbCacheKey *key) {
+  const EbbDataSource source = source_of(config);
+  const char *inner = "";
+  char *folder = NULL, name[64];
+  EBB_TRY(find_inner(&source, &inner));
+  EBB_TRY(ebb_data_path(&source, ".", "", &folder));
+  EbbStatus status = ebb_cache_key_folder(key, folder);
+  free(folder);
+  for (int split = 0; split < EBB_SPLITS && status == EBB_OK; split++) {
+    snprintf(name, sizeof name, "%s%s", inner, files[split]);
+    status = ebb_cache_key_file(key, name);
+  }
+  return status;
 }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "host/data/cache_key.h"
 #include "host/data/texts.h"
 
 #ifdef __cplusplus
@@ -26,6 +27,8 @@ EbbStatus ebb_imdb_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHEC
    `label TAB id1 TAB id2 TAB text1 TAB text2` without quoting; label 0.0 or 1.0. Both texts are towers of one
    sample; every character of the training texts, as cut, is in the vocabulary. */
 EbbStatus ebb_aan_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+/* What a cache of it depends on. */
+EbbStatus ebb_aan_sources(const EbbConfig *config, EbbCacheKey *key) EBB_MUST_CHECK;
 
 /* A user's texts. With dataset.file: next-character windows of dataset.window characters every
    dataset.stride, a label at every step; dataset.val_file and test_file, or the last dataset.val_split and

@@ -58,8 +58,15 @@ static EbbStatus list_pathx(const EbbConfig *config, EbbCacheKey *key) {
   return ebb_pathfinder_sources(&options, key);
 }
 
+static EbbStatus load_aan(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  (void)loading;
+  return ebb_aan_load(config, out);
+}
+
+static const EbbCachedLoader aan = {1, ebb_aan_sources, load_aan};
 static const EbbCachedLoader listops = {1, ebb_listops_sources, load_listops};
 static const EbbCachedLoader pathfinder = {1, list_pathfinder, load_pathfinder};
+static const EbbCachedLoader speech = {1, ebb_speech_commands_sources, ebb_speech_commands_load};
 static const EbbCachedLoader pathx = {1, list_pathx, load_pathx};
 
 typedef EbbStatus (*LoadSource)(const EbbSourceOptions *options, EbbDataset **out);
@@ -75,14 +82,14 @@ static const struct {
     {"listops", NULL, NULL, &listops},
     {"csv", ebb_csv_dataset_load, NULL, NULL},
     {"imdb", ebb_imdb_load, NULL, NULL},
-    {"aan", ebb_aan_load, NULL, NULL},
+    {"aan", NULL, NULL, &aan},
     {"text", ebb_text_load, NULL, NULL},
     {"cifar", ebb_cifar_load, NULL, NULL},
     {"mnist", ebb_mnist_load, NULL, NULL},
     {"fashion", ebb_fashion_pixels_load, NULL, NULL},
     {"pathfinder", NULL, NULL, &pathfinder},
     {"pathx", NULL, NULL, &pathx},
-    {"sc", ebb_speech_commands_load, NULL, NULL},
+    {"sc", NULL, NULL, &speech},
     {"fsdd", ebb_fsdd_load, NULL, NULL},
     {"wav", ebb_wav_dataset_load, NULL, NULL},
     {"copying", ebb_copying_load, NULL, NULL},

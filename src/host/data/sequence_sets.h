@@ -3,7 +3,8 @@
 #ifndef EBB_HOST_DATA_SEQUENCE_SETS_H
 #define EBB_HOST_DATA_SEQUENCE_SETS_H
 
-#include "ebb/data.h"
+#include "ebb/loading.h"
+#include "host/data/cache_key.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,7 +20,11 @@ extern "C" {
    there is the file system's and here that of names. Both: every time index is z-scored by the training
    split, dataset.eps being added to the deviation. The published code's 1e-5 is 0.32768 of full scale,
    because it divides numbers in -1..1 by 2^15 once more. */
-EbbStatus ebb_speech_commands_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+EbbStatus ebb_speech_commands_load(const EbbConfig *config, const EbbLoading *loading,
+                                   EbbDataset **out) EBB_MUST_CHECK;
+/* What a cache of it depends on: the lists, and of every folder of a word the time of its last change, which
+   a recording that is written over in its place does not alter. */
+EbbStatus ebb_speech_commands_sources(const EbbConfig *config, EbbCacheKey *key) EBB_MUST_CHECK;
 
 /* Free Spoken Digit Dataset: recordings/DIGIT_SPEAKER_TAKE.wav, 8 kHz, one channel, of any length. Takes 0 to
    4 are the official test; takes 5 to 9 are the validation here. dataset.normalise: z-score by training. */

@@ -147,34 +147,72 @@ static EbbStatus split_all(Archive *a) {
   return EBB_OK;
 }
 
-static EbbStatus load(Archive *a, const EbbConfig *config, EbbDataset **out) {
+static EbbStatus load(Archive *a, const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
   EBB_TRY(ebb_data_folder(&a->source, &a->folder));
   for (int split = EBB_VALIDATION; a->all && split < EBB_SPLITS; split++)
     EBB_TRY(read_list(a, (EbbSplit)split));
   EBB_TRY(ebb_store_create("sc", EBB_STORE_I16, &a->store));
   a->store.dataset->d_input = 1;
   a->store.dataset->n_classes = a->store.dataset->d_output = a->n_words;
-  for (int word = 0; word < a->n_words; word++) EBB_TRY(read_word(a, word));
+  for (int word = 0; word < a->n_words; word++) {
+    EBB_TRY(read_word(a, word));
+    EBB_TRY(ebb_loading_step(loading, "sc", word + 1, a->n_words, "word"));
+  }
   EBB_TRY((a->all ? split_all : split_ten)(a));
   EBB_TRY(ebb_store_check_cut(&a->store, config));
   EBB_TRY(ebb_store_normalise_steps(&a->store, ebb_config_number(config, "dataset.eps")));
   return ebb_store_finish(&a->store, ebb_config_integer_or(config, "dataset.max_samples", 0), out);
 }
 
-EbbStatus ebb_speech_commands_load(const EbbConfig *config, EbbDataset **out) {
+static Archive archive_of(const EbbConfig *config) {
   const bool all = ebb_config_flag(config, "dataset.all_classes");
-  Archive a = {.source = {"sc", ebb_config_string(config, "dataset.data_dir"),
-                          "the contents of speech_commands_v0.02.tar.gz (a folder a word and two lists)"},
-               .all = all,
-               .words = all ? all_words : commands,
-               .n_words = all ? ALL : TEN};
+  return (Archive){.source = {"sc", ebb_config_string(config, "dataset.data_dir"),
+                              "the contents of speech_commands_v0.02.tar.gz (a folder a word and two lists)"},
+                   .all = all,
+                   .words = all ? all_words : commands,
+                   .n_words = all ? ALL : TEN};
+}
+
+EbbStatus ebb_speech_commands_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  Archive a = archive_of(config);
   *out = NULL;
-  const EbbStatus status = load(&a, config, out);
+  const EbbStatus status = load(&a, config, loading, out);
   ebb_store_release(&a.store);
   for (int split = 0; split < EBB_SPLITS; split++) {
     free(a.split[split]);
     ebb_vocabulary_clear(&a.listed[split]);
   }
+  free(a.folder);
+  return status;
+}
+
+static EbbStatus add_word(const Archive *a, int word, EbbCacheKey *key) {
+  char *folder = NULL;
+  EbbNames names;
+  if (asprintf(&folder, "%s/%s", a->folder, a->words[word]) < 0)
+    return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", a->words[word]);
+  const EbbStatus status = ebb_folder_names(folder, ".wav", &names);
+  key->expected += (int64_t)names.n * LENGTH * (int64_t)sizeof(int16_t);
+  ebb_names_release(&names);
+  free(folder);
+  return status == EBB_OK ? ebb_cache_key_file(key, a->words[word]) : status;
+}
+
+static EbbStatus add_files(const Archive *a, EbbCacheKey *key) {
+  EBB_TRY(ebb_cache_key_folder(key, a->folder));
+  for (int split = EBB_VALIDATION; a->all && split < EBB_SPLITS; split++)
+    EBB_TRY(ebb_cache_key_file(key, lists[split]));
+  for (int word = 0; word < a->n_words; word++) EBB_TRY(add_word(a, word, key));
+  return EBB_OK;
+}
+
+/* A cut that nobody asked for is refused when the samples are read, so it must not come from a cache. */
+EbbStatus ebb_speech_commands_sources(const EbbConfig *config, EbbCacheKey *key) {
+  Archive a = archive_of(config);
+  const bool given = strcmp(ebb_config_origin(config, "dataset.l_max"), "default") != 0;
+  ebb_cache_key_setting(key, "dataset.l_max is", given ? "given" : "the default");
+  EbbStatus status = ebb_data_folder(&a.source, &a.folder);
+  if (status == EBB_OK) status = add_files(&a, key);
   free(a.folder);
   return status;
 }
