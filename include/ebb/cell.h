@@ -2,16 +2,23 @@
    engine a backend runs every cell forward and backward through time (op `cell`, ops/cell.h); a new cell is a
    function that writes a program (cells.h has those of the literature).
 
-   A program works on one sample. Its vectors are
-     X       the step's input, I floats
-     STATE   what is carried from step to step, S floats (several states side by side)
-     SEQ     results of the SEQUENCE section, which does not look at the state and so runs for all steps at
-   once TEMP    results of the other sections PARAM   parameters, the same for every sample and step ELAPSED
-   the step's elapsed time, one float, and constants: both stand for any width and its sections run in this
-   order at every step: SEQUENCE  from X, PARAM, ELAPSED and SEQ into SEQ STEP      once BODY      `repeat`
-   times: the sub-steps of a solver TAIL      once STEP, BODY and TAIL write TEMP. At the end of a section (of
-   each repetition) its moves replace states by vectors. Each vector is written by one instruction; an
-   instruction reads vectors that stand before it. TEMP vectors of BODY can be read in BODY alone. */
+   A program works on one sample. Its vectors:
+   - X: the step's input, I floats;
+   - STATE: what is carried from step to step, S floats, several states side by side;
+   - SEQ: results of the section SEQUENCE, which does not look at the state and so runs for all steps at once;
+   - TEMP: results of the other sections;
+   - PARAM: parameters, the same for every sample and step;
+   - ELAPSED, the step's elapsed time, and constants: one number that stands for any width.
+
+   Its sections run in this order at every step:
+   - SEQUENCE: from X, PARAM, ELAPSED and SEQ into SEQ;
+   - STEP: once, into TEMP, as the next two;
+   - BODY: `repeat` times, the sub-steps of a solver;
+   - TAIL: once.
+
+   At the end of a section (of each repetition) its moves replace states by vectors. Each vector is written by
+   one instruction; an instruction reads vectors that stand before it. TEMP vectors of BODY can be read in
+   BODY alone. */
 #ifndef EBB_CELL_H
 #define EBB_CELL_H
 
