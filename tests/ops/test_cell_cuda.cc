@@ -340,7 +340,8 @@ const Case kSizes[] = {
     {"many_synapses", ltc(2, 150, [](EbbLtc &c) { c.unfolds = 2; }), 2, 2, true, true},
     {"many_samples", ltc(2, 3), 700, 2, true, true, true},
     {"many_samples_cfc", cfc(2, 3), 700, 2, true, true, true},
-    {"many_steps_ltc", ltc(1, 2), 1, 700, true, true, false, 0, 5e-6},
+    // 6e-6 where products are not fused, as in debug builds.
+    {"many_steps_ltc", ltc(1, 2), 1, 700, true, true, false, 0, 1e-5},
     {"many_steps",
      [](EbbCell **out) {
        EbbCtrnn config = ebb_ctrnn_defaults(1, 2);
