@@ -188,12 +188,12 @@ EbbStatus ebb_speech_commands_load(const EbbConfig *config, const EbbLoading *lo
 
 static EbbStatus add_word(const Archive *a, int word, EbbCacheKey *key) {
   char *folder = NULL;
-  EbbNames names;
+  EbbFolderList names;
   if (asprintf(&folder, "%s/%s", a->folder, a->words[word]) < 0)
     return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", a->words[word]);
-  const EbbStatus status = ebb_folder_names(folder, ".wav", &names);
+  const EbbStatus status = ebb_folder_list(folder, ".wav", &names);
   key->expected += (int64_t)names.n * LENGTH * (int64_t)sizeof(int16_t);
-  ebb_names_release(&names);
+  ebb_folder_list_release(&names);
   free(folder);
   return status == EBB_OK ? ebb_cache_key_file(key, a->words[word]) : status;
 }
