@@ -169,7 +169,7 @@ static int write_backbone(EbbCell *cell, const EbbCfc *cfc, const Pieces *in, Ma
   const Pieces inner = {.n = 1, .width = cfc->backbone_units};
   for (int64_t i = 0; i < cfc->backbone_layers; i++) {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "backbone.%lld", (long long)(2 * i));
+    snprintf(name, sizeof name, "backbone.%lld", 2 * (long long)i);
     layers[i] = write_map(cell, "", name, cfc->backbone_units, i ? &inner : in, NULL);
   }
   return (int)cfc->backbone_layers;

@@ -133,7 +133,7 @@ EbbCellRef ebb_cell_param(EbbCell *cell, const EbbParamSpec *spec, EbbCellMap ma
   }
   EbbCellParam *param = add_param(cell, ebb_shape_size(&spec->shape));
   if (!param) return nothing;
-  strcpy(param->name, spec->name);
+  memcpy(param->name, spec->name, strlen(spec->name) + 1);
   param->spec = *spec;
   param->spec.name = param->name;
   param->map = map;

@@ -70,7 +70,10 @@ static EbbStatus start(Machine *m, const EbbCell *cell, const EbbCellReference *
                         (2 + (int64_t)cell->repeat) * cell->states;
   *m = (Machine){.cell = cell, .run = run};
   double *memory = m->memory = calloc((size_t)sizes + 1, sizeof *memory);
-  if (!memory) return ebb_fail(EBB_MEMORY, "no memory for a float64 run of cell '%s'", cell->name);
+  if (!memory) {
+    (void)ebb_fail(EBB_MEMORY, "no memory for a float64 run of cell '%s'", cell->name);
+    return EBB_MEMORY;
+  }
   m->x = take(&memory, cell->inputs), m->state = take(&memory, cell->states);
   m->seq = take(&memory, cell->seqs), m->temp = take(&memory, cell->temps);
   m->arena = take(&memory, cell->arena), m->before = memory;
@@ -130,7 +133,7 @@ static Numbers result_of(const Machine *m, const EbbCellInstruction *in) {
 
 static void run_formula(Machine *m, const EbbCellInstruction *in, bool back) {
   const Numbers to = result_of(m, in);
-  double nowhere;
+  double nowhere = 0;
   for (int64_t i = 0; i < in->to.width; i++) {
     double operand[EBB_CELL_OPERANDS], d[EBB_CELL_OPERANDS];
     Place place[EBB_CELL_OPERANDS];
@@ -149,7 +152,7 @@ static void run_formula(Machine *m, const EbbCellInstruction *in, bool back) {
 
 static void run_linear(Machine *m, const EbbCellInstruction *in, bool back) {
   const Numbers to = result_of(m, in);
-  double nowhere;
+  double nowhere = 0;
   for (int64_t o = 0; o < in->matrix.outputs; o++) {
     const Place plus = place_of(m, &in->from[1], o, &nowhere);
     double sum = 0;
@@ -171,7 +174,7 @@ static void run_synapses(Machine *m, const EbbCellInstruction *in, bool back) {
   const EbbCellParam *param = m->cell->param;
   const Numbers to = result_of(m, in);
   const int64_t below = table->targets;
-  double nowhere;
+  double nowhere = 0;
   for (int64_t i = 0; i < in->to.width; i++) {
     const Place plus = place_of(m, &in->from[1], i, &nowhere);
     if (back)
@@ -199,7 +202,7 @@ static void run_synapses(Machine *m, const EbbCellInstruction *in, bool back) {
 
 static void run_combine(Machine *m, const EbbCellInstruction *in, bool back) {
   const Numbers to = result_of(m, in);
-  double nowhere;
+  double nowhere = 0;
   for (int64_t i = 0; i < in->to.width; i++) {
     const Place begin = place_of(m, &in->from[0], i, &nowhere),
                 scale = place_of(m, &in->from[1], i, &nowhere);
@@ -218,7 +221,7 @@ static void run_combine(Machine *m, const EbbCellInstruction *in, bool back) {
 
 static void run_repeat(Machine *m, const EbbCellInstruction *in, bool back) {
   const Numbers to = result_of(m, in);
-  double nowhere;
+  double nowhere = 0;
   for (int64_t i = 0; i < in->to.width; i++) {
     const Place from = place_of(m, &in->from[0], i / in->group, &nowhere);
     if (back)
@@ -230,7 +233,7 @@ static void run_repeat(Machine *m, const EbbCellInstruction *in, bool back) {
 
 static void run_group_sum(Machine *m, const EbbCellInstruction *in, bool back) {
   const Numbers to = result_of(m, in);
-  double nowhere;
+  double nowhere = 0;
   for (int64_t i = 0; i < in->to.width; i++) {
     if (!back) to.value[i] = 0;
     for (int64_t k = 0; k < in->group; k++) {
@@ -244,7 +247,7 @@ static void run_group_sum(Machine *m, const EbbCellInstruction *in, bool back) {
 }
 
 static void softmax(Machine *m, const EbbCellInstruction *in, double *to, int64_t first) {
-  double most = -INFINITY, sum = 0, nowhere;
+  double most = -INFINITY, sum = 0, nowhere = 0;
   for (int64_t k = 0; k < in->group; k++)
     most = fmax(most, place_of(m, &in->from[0], first + k, &nowhere).value);
   for (int64_t k = 0; k < in->group; k++)
@@ -254,7 +257,7 @@ static void softmax(Machine *m, const EbbCellInstruction *in, double *to, int64_
 
 static void run_group_softmax(Machine *m, const EbbCellInstruction *in, bool back) {
   const Numbers to = result_of(m, in);
-  double nowhere;
+  double nowhere = 0;
   for (int64_t first = 0; first < in->to.width; first += in->group) {
     if (!back) {
       softmax(m, in, to.value + first, first);
@@ -282,7 +285,7 @@ static void run_instruction(Machine *m, const EbbCellInstruction *in, bool back)
 
 static void section_forward(Machine *m, EbbCellSection section) {
   const EbbCellPart *part = &m->cell->part[section];
-  double nowhere;
+  double nowhere = 0;
   for (int i = 0; i < part->count; i++) run_instruction(m, &m->cell->instruction[part->first + i], false);
   for (int k = 0; k < part->moves; k++)
     for (int64_t i = 0; i < part->move[k].state.width; i++)
@@ -292,7 +295,7 @@ static void section_forward(Machine *m, EbbCellSection section) {
 /* The state is the one before the section. */
 static void section_back(Machine *m, EbbCellSection section) {
   const EbbCellPart *part = &m->cell->part[section];
-  double nowhere;
+  double nowhere = 0;
   for (int k = 0; k < part->moves; k++)
     for (int64_t i = 0; i < part->move[k].state.width; i++) {
       double *grad = &m->state.grad[part->move[k].state.at + i];
@@ -359,7 +362,7 @@ static void load_step(Machine *m, int64_t b, int64_t t) {
 static void sample_forward(Machine *m, int64_t b) {
   const EbbCellReference *r = m->run;
   const EbbCellRef *output = &m->cell->output;
-  double nowhere;
+  double nowhere = 0;
   for (int64_t t = 0; t < r->T; t++) {
     const int64_t row = b * r->T + t;
     load_step(m, b, t);
@@ -381,7 +384,7 @@ static void sample_back(Machine *m, int64_t b) {
   const EbbCellReference *r = m->run;
   const EbbCellRef *output = &m->cell->output;
   const int64_t I = m->cell->inputs, S = m->cell->states;
-  double nowhere;
+  double nowhere = 0;
   memset(m->state.grad, 0, sizeof(double) * (size_t)S);
   for (int64_t t = r->T - 1; t >= 0; t--) {
     const int64_t row = b * r->T + t;

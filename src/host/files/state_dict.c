@@ -21,7 +21,7 @@ EbbStatus ebb_state_tensor_rename(EbbStateTensor *tensor, const char *format, ..
   return EBB_OK;
 }
 
-static EbbStatus add(EbbStateDict *dict, const char *name, const EbbStoredTensor *stored, float *made) {
+static EbbStatus add(EbbStateDict *dict, const char *name, const EbbStoredTensor *stored) {
   if (dict->count == dict->room) {
     const size_t room = dict->room ? 2 * dict->room : 64;
     EbbStateTensor *grown = realloc(dict->tensor, room * sizeof *grown);
@@ -30,14 +30,17 @@ static EbbStatus add(EbbStateDict *dict, const char *name, const EbbStoredTensor
   }
   char *copy = strdup(name);
   if (!copy) return ebb_fail(EBB_MEMORY, "no memory for the names of '%s'", dict->path);
-  dict->tensor[dict->count++] = (EbbStateTensor){.name = copy, .stored = *stored, .made = made};
+  dict->tensor[dict->count++] = (EbbStateTensor){.name = copy, .stored = *stored};
   return EBB_OK;
 }
 
 EbbStatus ebb_state_dict_add(EbbStateDict *dict, const char *name, const EbbStoredTensor *stored,
                              float *made) {
-  const EbbStatus status = add(dict, name, stored, made);
-  if (status != EBB_OK) free(made);
+  const EbbStatus status = add(dict, name, stored);
+  if (status == EBB_OK)
+    dict->tensor[dict->count - 1].made = made;
+  else
+    free(made);
   return status;
 }
 

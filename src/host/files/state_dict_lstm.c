@@ -38,7 +38,10 @@ static EbbStatus check(const EbbStateDict *dict, Lstm *lstm) {
 static EbbStatus read_floats(const EbbStateTensor *tensor, float **out) {
   const int64_t size = ebb_shape_size(&tensor->stored.shape);
   *out = malloc((size_t)size * sizeof **out);
-  if (!*out) return ebb_fail(EBB_MEMORY, "no memory to convert '%.200s'", tensor->stored.name);
+  if (!*out) {
+    (void)ebb_fail(EBB_MEMORY, "no memory to convert '%.200s'", tensor->stored.name);
+    return EBB_MEMORY;
+  }
   return ebb_stored_floats(&tensor->stored, *out, size);
 }
 
@@ -55,18 +58,18 @@ static void hold(EbbStateTensor *tensor, float *made, int64_t size) {
 }
 
 static EbbStatus convert_weight(EbbStateTensor *tensor, int64_t layer, const char *name) {
-  float *values = NULL, *made = NULL;
   const int64_t size = ebb_shape_size(&tensor->stored.shape);
-  EbbStatus status = read_floats(tensor, &values);
-  if (status == EBB_OK && !(made = malloc((size_t)size * sizeof *made)))
-    status = ebb_fail(EBB_MEMORY, "no memory to convert '%.200s'", tensor->stored.name);
-  if (status == EBB_OK) {
-    reorder(values, size / GATES, made);
-    hold(tensor, made, size);
-    status = ebb_state_tensor_rename(tensor, "layers.%lld.layer.%s.weight", (long long)layer, name);
-  }
+  float *made = malloc((size_t)size * sizeof *made), *values = NULL;
+  if (!made) return ebb_fail(EBB_MEMORY, "no memory to convert '%.200s'", tensor->stored.name);
+  const EbbStatus status = read_floats(tensor, &values);
+  if (status == EBB_OK) reorder(values, size / GATES, made);
   free(values);
-  return status;
+  if (status != EBB_OK) {
+    free(made);
+    return status;
+  }
+  hold(tensor, made, size);
+  return ebb_state_tensor_rename(tensor, "layers.%lld.layer.%s.weight", (long long)layer, name);
 }
 
 /* made (4 H): the sum of both biases, or 0. */
@@ -92,7 +95,7 @@ static EbbStatus convert_bias(EbbStateDict *dict, Lstm *lstm) {
                                                         : lstm->weight_ih->stored.name,
                                   .type = EBB_ST_F32,
                                   .shape = ebb_shape(size)};
-  float *made = malloc((size_t)size * sizeof *made);
+  float *made = malloc((size_t)size * sizeof *made + 1);
   if (!made) return ebb_fail(EBB_MEMORY, "no memory for the biases of '%.200s'", stored.name);
   const EbbStatus status = sum_biases(lstm, made);
   if (status != EBB_OK) {

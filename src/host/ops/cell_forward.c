@@ -46,8 +46,14 @@ static void store_lane(const EbbCellTile *tile, const EbbCellArgs *a, int64_t r,
 /* The state of an ended sequence stays. */
 static void keep_lane(const EbbCellTile *tile, const EbbCellArgs *a, int64_t r, int64_t t) {
   const int64_t b = tile->first + r, row = b * a->T + t;
-  const float *before = t > 0 ? a->states + (row - 1) * a->S : a->state ? a->state + b * a->S : NULL;
-  for (int64_t s = 0; s < a->S; s++) a->states[row * a->S + s] = before ? before[s] : 0;
+  const size_t bytes = sizeof(float) * (size_t)a->S;
+  float *after = a->states + row * a->S;
+  if (t > 0)
+    memcpy(after, after - a->S, bytes);
+  else if (a->state)
+    memcpy(after, a->state + b * a->S, bytes);
+  else
+    memset(after, 0, bytes);
   memset(a->y + row * a->O, 0, sizeof(float) * (size_t)a->O);
 }
 

@@ -9,9 +9,16 @@ static void fail_memory(EbbCellWriter *writer) {
     writer->status = ebb_fail(EBB_MEMORY, "no memory for the program of cell '%s'", writer->cell->name);
 }
 
+/* Equal bits, for 0 is not -0 and a NaN is itself. */
+static uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 static int32_t scalar_at(EbbCellList *list, float value) {
   for (int32_t i = 1; i < list->n_scalars; i++)
-    if (memcmp(&list->scalar[i], &value, sizeof value) == 0) return list->at_scalars + i;
+    if (bits_of(list->scalar[i]) == bits_of(value)) return list->at_scalars + i;
   list->scalar[list->n_scalars] = value;
   return list->at_scalars + list->n_scalars++;
 }

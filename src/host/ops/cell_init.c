@@ -22,7 +22,7 @@ static void orthonormalize(double *v, const double *before, int64_t n, int64_t l
 EbbStatus ebb_cell_orthogonal(uint64_t seed, uint32_t stream, int64_t rows, int64_t columns, float *out) {
   const bool wide = rows <= columns;
   const int64_t vectors = wide ? rows : columns, length = wide ? columns : rows;
-  double *v = malloc(sizeof(double) * (size_t)(vectors * length));
+  double *v = calloc((size_t)(vectors * length), sizeof *v);
   if (!v)
     return ebb_fail(EBB_MEMORY, "no memory for an orthogonal matrix (%lld, %lld)", (long long)rows,
                     (long long)columns);

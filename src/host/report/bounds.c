@@ -25,7 +25,10 @@ static EbbStatus read_values(const EbbCell *cell, const EbbParams *params, const
   char name[192];
   snprintf(name, sizeof name, "%s.%s", scope, p->name);
   *out = malloc((size_t)p->size * sizeof **out);
-  if (!*out) return ebb_fail(EBB_MEMORY, "no memory for '%s'", name);
+  if (!*out) {
+    (void)ebb_fail(EBB_MEMORY, "no memory for '%s'", name);
+    return EBB_MEMORY;
+  }
   EBB_TRY(ebb_params_read(params, name, *out, p->size));
   for (int32_t i = 0; p->map == EBB_CELL_SOFTPLUS_OF && i < p->size; i++) {
     const float x = (*out)[i];
@@ -38,7 +41,10 @@ static EbbStatus read_named(const EbbCell *cell, const EbbParams *params, const 
                             float **out) {
   *out = NULL;
   const int param = ebb_cell_find_param(cell, name);
-  if (param < 0) return ebb_fail(EBB_NOT_FOUND, "cell '%s' has no parameter '%s'", cell->name, name);
+  if (param < 0) {
+    (void)ebb_fail(EBB_NOT_FOUND, "cell '%s' has no parameter '%s'", cell->name, name);
+    return EBB_NOT_FOUND;
+  }
   return read_values(cell, params, scope, param, out);
 }
 

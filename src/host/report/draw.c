@@ -75,7 +75,7 @@ static void put_ticks(FILE *script, const Bins *bins) {
   const double *digit = narrow ? many : few;
   const char *separator = "";
   fputs("set xtics (", script);
-  for (double power = floor(bins->low); power <= high; power++)
+  for (int power = (int)floor(bins->low); power <= (int)floor(high); power++)
     for (int k = 0; k < digits; k++) {
       const double at = digit[k] * pow(10, power);
       fprintf(script, "%s'%g' %.9g", separator, at, at);
@@ -109,7 +109,7 @@ void report_script(FILE *script, const EbbReport *report, bool svg) {
   Bins bins;
   for (int64_t i = 0; i < report->n_layers; i++) panels += is_known(&report->layer[i]);
   if (panels > MOST_PANELS) panels = MOST_PANELS;
-  const int columns = panels < COLUMNS ? panels : COLUMNS;
+  const int columns = panels < 1 ? 1 : panels < COLUMNS ? panels : COLUMNS;
   ebb_plot_settings(script, svg);
   fprintf(script,
           "set logscale x\nset yrange [0:*]\nset xlabel 'effective time constant'\n"

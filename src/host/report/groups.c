@@ -20,7 +20,7 @@ EbbStatus report_groups(const EbbCell *cell, const EbbConfig *config, EbbLayerRe
   if (!text || (!by_layers && cell->n_tables == 0)) return EBB_OK;
   EbbWiring *wiring;
   EBB_TRY(ebb_wiring_from_text(text, cell->inputs, &wiring));
-  int *ids = malloc((size_t)wiring->units * sizeof *ids);
+  int *ids = calloc((size_t)wiring->units, sizeof *ids);
   if (ids && wiring->units == layer->n) name_by_wiring(wiring, by_layers, ids, layer);
   ebb_wiring_destroy(wiring);
   free(ids);

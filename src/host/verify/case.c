@@ -104,15 +104,15 @@ EbbStatus case_compare(Case *c, const char *name, const char *class_name, const 
 static EbbStatus compare_steps(Case *c, const EbbStoredTensor *tensor, const char *label, double tolerance,
                                const double *values, int64_t T, int64_t width, int64_t steps) {
   const int64_t size = ebb_shape_size(&tensor->shape), kept = size / T * steps;
-  double *expected = malloc((size_t)size * sizeof *expected);
+  double *expected = calloc((size_t)size, sizeof *expected);
   float *got = malloc((size_t)kept * sizeof *got + 1);
   EbbStatus status = expected && got ? ebb_stored_doubles(tensor, expected, size)
                                      : ebb_fail(EBB_MEMORY, "no memory to compare '%s'", label);
-  for (int64_t i = 0; i < kept && status == EBB_OK; i++) {
+  for (int64_t i = 0; expected && got && i < kept && status == EBB_OK; i++) {
     const int64_t at = i / (steps * width) * T * width + i % (steps * width);
     expected[i] = expected[at], got[i] = (float)values[at];
   }
-  if (status == EBB_OK) {
+  if (expected && got && status == EBB_OK) {
     EbbVerifyRow row = {.tensor = label, .shape = tensor->shape, .tolerance = tolerance};
     row.shape.dim[1] = steps;
     row.error = relative_error(got, expected, kept);

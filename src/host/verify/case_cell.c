@@ -94,7 +94,7 @@ static void told_backbone(const Case *c, EbbCfc *cfc) {
   const EbbStoredTensor *layer = case_tensor(c, "param.backbone.0.bias");
   if (layer) cfc->backbone_units = layer->shape.dim[0];
   for (cfc->backbone_layers = 0; layer; cfc->backbone_layers++)
-    layer = case_tensor(c, "param.backbone.%lld.bias", (long long)(2 * cfc->backbone_layers + 2));
+    layer = case_tensor(c, "param.backbone.%lld.bias", 2 * (long long)cfc->backbone_layers + 2);
 }
 
 static EbbStatus make_cfc(const Case *c, const Sizes *s, EbbCell **out) {

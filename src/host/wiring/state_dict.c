@@ -49,16 +49,24 @@ static EbbStatus read_matrix(const Scope *scope, const char *part, int64_t rows,
   const EbbStoredTensor *tensor = find(scope, part);
   char text[96];
   *out = NULL;
-  if (!tensor)
-    return ebb_fail(EBB_FORMAT, "'%.*s%s' is missing beside the other masks", scope->length, scope->name,
-                    part);
+  if (!tensor) {
+    (void)ebb_fail(EBB_FORMAT, "'%.*s%s' is missing beside the other masks", scope->length, scope->name,
+                   part);
+    return EBB_FORMAT;
+  }
   const EbbShape *shape = &tensor->shape;
-  if (shape->rank != 2 || (rows >= 0 && shape->dim[0] != rows) || (columns >= 0 && shape->dim[1] != columns))
-    return ebb_fail(EBB_FORMAT, "'%.200s' is %s and does not fit the other masks", tensor->name,
-                    ebb_shape_text(shape, text, sizeof text));
+  if (shape->rank != 2 || (rows >= 0 && shape->dim[0] != rows) ||
+      (columns >= 0 && shape->dim[1] != columns)) {
+    (void)ebb_fail(EBB_FORMAT, "'%.200s' is %s and does not fit the other masks", tensor->name,
+                   ebb_shape_text(shape, text, sizeof text));
+    return EBB_FORMAT;
+  }
   const int64_t size = ebb_shape_size(shape);
   *out = malloc((size_t)size * sizeof **out + 1);
-  if (!*out) return ebb_fail(EBB_MEMORY, "no memory for '%.200s'", tensor->name);
+  if (!*out) {
+    (void)ebb_fail(EBB_MEMORY, "no memory for '%.200s'", tensor->name);
+    return EBB_MEMORY;
+  }
   const EbbStatus status = ebb_stored_doubles(tensor, *out, size);
   if (status == EBB_OK) return EBB_OK;
   free(*out);
