@@ -67,6 +67,7 @@ typedef struct EbbCells {
   int64_t n;
   EbbCell **cell;
   bool unstable_fails; /* an explicit solver beyond its limit is an error */
+  bool watched;        /* EbbSequenceValues.rates are wanted */
   bool approximate;    /* see ops/cell.h */
   int64_t truncate;    /* steps that gradients go back through, see ops/cell.h; 0: all */
 } EbbCells;
@@ -111,6 +112,15 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
 /* Frees what a model from a configuration holds. After its graphs and streams. */
 void ebb_sequence_release(EbbSequence *model);
 
+/* The largest rate * step of explicit solvers in a batch, a value (R) or () for each layer, and the limit
+   beyond which they are unstable. */
+enum { EBB_RATES = 64 };
+typedef struct EbbRates {
+  int n; /* 0: nobody asked (model.layer.unstable=warn) */
+  EbbValue met[EBB_RATES];
+  double limit;
+} EbbRates;
+
 /* The values of one recorded model; rows R = B, or 2 B for retrieval. */
 typedef struct EbbSequenceValues {
   EbbValue input;   /* tokens (R, L) i32, or x (R, L, d_input) f32 */
@@ -121,9 +131,11 @@ typedef struct EbbSequenceValues {
   EbbValue logits;  /* (B, d_output); per step (B, L, d_output) */
   EbbValue loss;    /* () */
   EbbValue scores;  /* (EBB_SCORE_SUMS) */
+  EbbRates rates;
 } EbbSequenceValues;
 
-/* Records the model for B samples of length L. logits, loss and scores are graph outputs. */
+/* Records the model for B samples of length L. logits, loss, scores and rates are graph
+   outputs. */
 EbbStatus ebb_sequence_record(EbbGraph *graph, const EbbSequence *model, int64_t B, int64_t L,
                               EbbSequenceValues *out) EBB_MUST_CHECK;
 

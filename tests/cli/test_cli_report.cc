@@ -133,6 +133,23 @@ TEST(CliReport, NamesAStateBeyondItsBounds) {
   expect_contains(text.out, "h lambda up to 1.5 of 2");
 }
 
+// (1 + 4 / 2 + 3 / 2) / 2 a unit of time: a sub-step of Euler goes to 2.25, and one of two to half of that.
+TEST(CliReport, UnstableLayersAreNamedAfterAnEvaluation) {
+  ReportPlace place;
+  const std::vector<std::string> euler = {"model.layer.solver=euler", "model.layer.unfolds=1"};
+  place.import(Neuron(), euler);
+  expect_failure(place.run({"eval", "ebb.safetensors", "--split", "val"}), 1, {"2.25", "beyond 2"});
+  place.import(Neuron(), {euler[0], euler[1], "model.layer.unstable=warn"});
+  const Outcome warned = place.run({"eval", "ebb.safetensors", "--split", "val"});
+  EXPECT_EQ(warned.code, 0) << warned.err;
+  expect_contains(warned.out + warned.err,
+                  "warning: layer 0 met rate x step = 2.25 on val, and its solver is unstable beyond 2");
+  place.import(Neuron(), {euler[0], "model.layer.unfolds=2", "model.layer.unstable=warn"});
+  const Outcome quiet = place.run({"eval", "ebb.safetensors", "--split", "val"});
+  EXPECT_EQ(quiet.code, 0) << quiet.err;
+  EXPECT_EQ((quiet.out + quiet.err).find("warning"), std::string::npos) << quiet.out << quiet.err;
+}
+
 TEST(CliReport, NamesATimeConstantBeyondItsBounds) {
   ReportPlace place;
   Neuron neuron;

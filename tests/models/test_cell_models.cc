@@ -266,6 +266,41 @@ TEST(CellModels, UnstableSolversAreAnError) {
   EXPECT_NE(std::string(ebb_error()).find("stable"), std::string::npos) << ebb_error();
 }
 
+// What warnings go by: beyond the limit where a sub-step is long, on every layer, and not where it is short.
+TEST(CellModels, WatchedLayersTellTheirRates) {
+  const struct {
+    std::string cell, far, near;
+  } cases[] = {{"ltc_aaai", "model.layer.step=20", "model.layer.step=0.001"},
+               {"lnn", "model.layer.unfolds=1", "model.layer.unfolds=100"}};
+  for (const auto &c : cases)
+    for (const std::string &step : {c.far, c.near}) {
+      const std::vector<std::string> keys = {"model.layer._name_=" + c.cell,
+                                             "model.layer.solver=euler",
+                                             step,
+                                             "model.d_model=8",
+                                             "model.n_layers=2",
+                                             "model.layer.unstable=warn",
+                                             "model.layer.unit_norm=true"};
+      Model model(keys, sizes(false, true, 2));
+      ASSERT_EQ(model.status, EBB_OK) << ebb_error();
+      std::vector<float> x = inputs();
+      for (float &value : x) value *= 20;
+      model.batch(x, {});
+      ASSERT_EQ(model.values.rates.n, 2);
+      EXPECT_EQ(model.values.rates.limit, 2);
+      for (int layer = 0; layer < 2; layer++) {
+        const EbbValue met = model.values.rates.met[layer];
+        const EbbShape shape = ebb_graph_shape(model.graph, met);
+        std::vector<float> rate(size_t(ebb_shape_size(&shape)));
+        ASSERT_EQ(ebb_graph_read(model.graph, met, rate.data()), EBB_OK);
+        for (float value : rate) EXPECT_EQ(value > 2, step == c.far) << c.cell << ' ' << value;
+      }
+    }
+  Model deep({"model.layer._name_=lnn", "model.n_layers=65", "model.layer.unstable=warn"},
+             sizes(false, true, 2));
+  EXPECT_EQ(deep.status, EBB_INVALID);
+}
+
 // Neurons that would be unstable take the fused solver's sub-step: with all of them so, it is that solver.
 TEST(CellModels, UnstableSolversFallBack) {
   const EbbDataset dataset = sizes(false, true, 2);

@@ -85,8 +85,17 @@ static EbbStatus ltc_solver(const EbbConfig *config, const char *cell, EbbLtcSol
   }
 }
 
+EbbStatus ebb_unstable_from_config(const EbbConfig *config, EbbUnstable *out) {
+  const int64_t layers = ebb_config_integer(config, "model.n_layers");
+  *out = (EbbUnstable)ebb_config_choice(config, "model.layer.unstable");
+  if (*out != EBB_UNSTABLE_WARN || layers <= EBB_RATES) return EBB_OK;
+  return ebb_fail(EBB_INVALID,
+                  "model.layer.unstable=warn (%s) watches at most %d layers, and model.n_layers is %lld",
+                  ebb_config_origin(config, "model.layer.unstable"), EBB_RATES, (long long)layers);
+}
+
 static bool falls_back(const EbbConfig *config) {
-  return ebb_config_choice(config, "model.layer.unstable") == 2;
+  return ebb_config_choice(config, "model.layer.unstable") == EBB_UNSTABLE_FALL_BACK;
 }
 
 static EbbStatus make_ltc(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
@@ -278,7 +287,7 @@ static EbbStatus esn_of(const EbbReservoir *reservoir, EbbEsn *esn, EbbCell **ou
   double *drawn = malloc(all * sizeof *drawn);
   float *weights = malloc(all * sizeof *weights);
   EbbStatus status = drawn && weights ? EBB_OK : ebb_fail(EBB_MEMORY, "no memory for the weights of an esn");
-  if (status == EBB_OK) {
+  if (drawn && weights) {
     ebb_reservoir_weights(reservoir, drawn, drawn + inputs);
     for (size_t i = 0; i < all; i++) weights[i] = (float)drawn[i];
     esn->W_in = weights, esn->W = weights + inputs;

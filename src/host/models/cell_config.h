@@ -5,6 +5,17 @@
 #include "ebb/cells.h"
 #include "ebb/config.h"
 #include "ebb/lnn.h"
+#include "ebb/model.h"
+
+/* The choices of model.layer.unstable. */
+typedef enum EbbUnstable {
+  EBB_UNSTABLE_ERROR,
+  EBB_UNSTABLE_IGNORE,
+  EBB_UNSTABLE_FALL_BACK,
+  EBB_UNSTABLE_WARN
+} EbbUnstable;
+/* Errors: INVALID where there are more layers to watch than EBB_RATES. */
+EbbStatus ebb_unstable_from_config(const EbbConfig *config, EbbUnstable *out) EBB_MUST_CHECK;
 
 /* Whether model.layer._name_ is a recurrent cell. */
 bool ebb_config_names_cell(const EbbConfig *config);

@@ -8,9 +8,11 @@
 
 static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells) {
   const int64_t layers = ebb_config_integer(config, "model.n_layers");
-  cells->cell = calloc((size_t)layers, sizeof *cells->cell);
+  cells->cell = calloc((size_t)layers, sizeof(EbbCell *));
   if (!cells->cell) return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
-  cells->unstable_fails = ebb_config_choice(config, "model.layer.unstable") == 0;
+  EbbUnstable unstable;
+  EBB_TRY(ebb_unstable_from_config(config, &unstable));
+  cells->unstable_fails = unstable == EBB_UNSTABLE_ERROR, cells->watched = unstable == EBB_UNSTABLE_WARN;
   cells->approximate = ebb_config_flag(config, "model.layer.approximate");
   cells->truncate = ebb_config_integer(config, "trainer.truncated_bptt_steps");
   for (int64_t i = 0, inputs = d_input; i < layers; i++) {
@@ -43,7 +45,7 @@ void ebb_cells_destroy(EbbCells *cells) {
 int64_t ebb_cells_outputs(const EbbCells *cells) { return cells->cell[cells->n - 1]->output.width; }
 
 static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i, EbbValue elapsed,
-                              EbbValue lengths, EbbValue *x) {
+                              EbbValue lengths, EbbRates *rates, EbbValue *x) {
   const EbbCell *cell = cells->cell[i];
   const EbbCellConfig config = {.cell = cell,
                                 .has_elapsed = elapsed != EBB_NO_VALUE,
@@ -60,12 +62,14 @@ static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i,
   EBB_TRY(ebb_graph_apply(graph, &ebb_cell_op, scope, &config, sizeof config, inputs, n, outputs,
                           cell->rate.width ? 3 : 2));
   *x = outputs[0];
-  return EBB_OK;
+  if (!cells->watched || cell->rate_limit <= 0) return EBB_OK;
+  rates->met[rates->n++] = outputs[2], rates->limit = cell->rate_limit;
+  return ebb_graph_output(graph, outputs[2]);
 }
 
 EbbStatus ebb_cells_record(EbbGraph *graph, const EbbCells *cells, EbbValue x, EbbValue elapsed,
-                           EbbValue lengths, EbbValue *y) {
-  for (int64_t i = 0; i < cells->n; i++) EBB_TRY(record_layer(graph, cells, i, elapsed, lengths, &x));
+                           EbbValue lengths, EbbRates *rates, EbbValue *y) {
+  for (int64_t i = 0; i < cells->n; i++) EBB_TRY(record_layer(graph, cells, i, elapsed, lengths, rates, &x));
   *y = x;
   return EBB_OK;
 }

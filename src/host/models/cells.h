@@ -9,9 +9,10 @@
 EbbStatus ebb_cells_from_config(const EbbConfig *config, int64_t d_input, EbbCells **out) EBB_MUST_CHECK;
 void ebb_cells_destroy(EbbCells *cells);
 
-/* x (B, T, I) through all layers; elapsed (B, T) and lengths (B) may be EBB_NO_VALUE. */
+/* x (B, T, I) through all layers; elapsed (B, T) and lengths (B) may be EBB_NO_VALUE. rates: nothing yet;
+   receives those of cells that are watched. */
 EbbStatus ebb_cells_record(EbbGraph *graph, const EbbCells *cells, EbbValue x, EbbValue elapsed,
-                           EbbValue lengths, EbbValue *y) EBB_MUST_CHECK;
+                           EbbValue lengths, EbbRates *rates, EbbValue *y) EBB_MUST_CHECK;
 
 /* Outputs of the last layer. */
 int64_t ebb_cells_outputs(const EbbCells *cells);

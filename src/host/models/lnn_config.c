@@ -5,8 +5,10 @@
 
 /* In the order of the choices of model.layer.solver; NULL: not one of theirs. */
 static const char *const solvers[] = {"exact", NULL, "euler", "rk4", "midpoint", "heun", "dopri5", "exact"};
-/* In the order of the choices of model.layer.unstable. */
-static const EbbLnnGuard guards[] = {EBB_LNN_ERROR, EBB_LNN_NONE, EBB_LNN_EXACT};
+static const EbbLnnGuard guards[] = {[EBB_UNSTABLE_ERROR] = EBB_LNN_ERROR,
+                                     [EBB_UNSTABLE_IGNORE] = EBB_LNN_NONE,
+                                     [EBB_UNSTABLE_FALL_BACK] = EBB_LNN_EXACT,
+                                     [EBB_UNSTABLE_WARN] = EBB_LNN_WARN};
 
 bool ebb_config_names_lnn(const EbbConfig *config) {
   enum { LNN = 13 };
@@ -31,6 +33,8 @@ EbbStatus ebb_lnn_from_config(const EbbConfig *config, EbbLnn *out) {
   out->solver.per_sample = ebb_config_flag(config, "model.layer.per_sample");
   /* Adaptive and exact steps are stable of themselves. */
   const bool fixed = out->solver.tableau && !out->solver.adaptive;
-  out->solver.guard = fixed ? guards[ebb_config_choice(config, "model.layer.unstable")] : EBB_LNN_NONE;
+  EbbUnstable unstable;
+  EBB_TRY(ebb_unstable_from_config(config, &unstable));
+  out->solver.guard = fixed ? guards[unstable] : EBB_LNN_NONE;
   return EBB_OK;
 }

@@ -133,16 +133,22 @@ static EbbStatus record_blocks(EbbGraph *graph, const EbbSequence *model, const 
 }
 
 /* The layers of a liquid network on (B, L, I), the states of all steps. */
-static EbbStatus record_lnn(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v, EbbValue x,
+static EbbStatus record_lnn(EbbGraph *graph, const EbbSequence *model, EbbSequenceValues *v, EbbValue x,
                             EbbValue *y) {
   const EbbShape shape = ebb_graph_shape(graph, x);
   EbbLnn lnn = model->lnn;
   lnn.input = shape.dim[2], lnn.hidden = model->d_model, lnn.all_steps = true;
-  return ebb_lnn_record(graph, "lnn", &lnn, x, v->elapsed, v->lengths, NULL, y);
+  if (lnn.solver.guard != EBB_LNN_WARN)
+    return ebb_lnn_record(graph, "lnn", &lnn, x, v->elapsed, v->lengths, NULL, y);
+  const EbbLnnStates states = {.stiffness = v->rates.met};
+  EBB_TRY(ebb_lnn_record(graph, "lnn", &lnn, x, v->elapsed, v->lengths, &states, y));
+  v->rates.n = (int)lnn.layers, v->rates.limit = lnn.solver.tableau->real_limit;
+  for (int i = 0; i < v->rates.n; i++) EBB_TRY(ebb_graph_output(graph, v->rates.met[i]));
+  return EBB_OK;
 }
 
 /* Cells or liquid networks on (B, L, H), and what the decoder reads of them. */
-static EbbStatus record_recurrent(EbbGraph *graph, const EbbSequence *model, const EbbSequenceValues *v,
+static EbbStatus record_recurrent(EbbGraph *graph, const EbbSequence *model, EbbSequenceValues *v,
                                   EbbValue *read) {
   const EbbTransposeConfig back = {.x_activations = true}, forth = {.y_activations = true};
   EbbValue x = v->input;
@@ -150,7 +156,7 @@ static EbbStatus record_recurrent(EbbGraph *graph, const EbbSequence *model, con
     EBB_TRY(record_encoder(graph, model, x, &x));
     EBB_TRY(apply1(graph, &ebb_transpose_op, "encoder", &back, sizeof back, x, &x));
   }
-  EBB_TRY(model->cells ? ebb_cells_record(graph, model->cells, x, v->elapsed, v->lengths, &x)
+  EBB_TRY(model->cells ? ebb_cells_record(graph, model->cells, x, v->elapsed, v->lengths, &v->rates, &x)
                        : record_lnn(graph, model, v, x, &x));
   *read = x;
   if (model->per_step) return EBB_OK;
