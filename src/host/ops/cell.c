@@ -124,7 +124,8 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *args) {
   EBB_TRY(setup_params(setup, a));
   if (ebb_setup_backend(setup) == EBB_CUDA) return ebb_cell_setup_gpu(setup, a, c->has_lengths);
   EbbCellPlan *plan;
-  EBB_TRY(ebb_setup_saved(setup, sizeof(float) * (size_t)a->cell->arena, &a->arena));
+  /* Matrices are read sixteen floats at a time, also behind the last one. */
+  EBB_TRY(ebb_setup_saved(setup, sizeof(float) * (size_t)(a->cell->arena + EBB_LANES), &a->arena));
   EBB_TRY(ebb_cell_plan_create(c->cell, a->B, a->T, &plan));
   const EbbStatus status = setup_memory(setup, a, plan);
   free(plan);

@@ -3,6 +3,7 @@
 
 #include "ebb/cell_formulas.h"
 #include "host/cpu.h"
+#include "host/ops/cell_columns.h"
 #include "host/ops/cell_pass.h"
 #include "host/rows.h"
 
@@ -49,11 +50,9 @@ static void release_lanes(EbbCellTile *tile, const EbbCellArgs *a, int64_t t) {
 static void give_columns(EbbCellTile *tile, EbbCellSpace space, int64_t units, int64_t in_chunk) {
   const EbbCellFrame *chunk = &tile->frame[EBB_CELL_CHUNK], *one = &tile->frame[EBB_CELL_ONE];
   if (!chunk->grad[space]) return;
-  for (int64_t u = 0; u < units; u++) {
-    float *from = one->grad[space] + u * one->columns;
-    ebb_cell_add_to(chunk->grad[space] + u * chunk->columns + in_chunk * one->columns, from, one->columns);
-    memset(from, 0, sizeof(float) * (size_t)one->columns);
-  }
+  const EbbCellColumns columns = {chunk->grad[space] + in_chunk * one->columns, one->grad[space], units,
+                                  chunk->columns};
+  ebb_cell_give_columns(&columns, one->columns);
 }
 
 /* Adds the gradient of elapsed time of a frame's columns, over all units, to `to` and clears it. */

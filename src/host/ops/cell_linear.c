@@ -6,8 +6,9 @@
 #include "host/cpu.h"
 #include "host/ops/cell_madd.h"
 #include "host/ops/cell_tile.h"
+#include "host/rows.h"
 
-enum { ROWS = 8, VECTORS = 4 };
+enum { ROWS = 8, VECTORS = EBB_CELL_PACKED / EBB_LANES };
 
 /* y (outputs, columns) = start + W x; start NULL: 0. x, y and start have `stride` floats a row. */
 typedef struct Product {
@@ -15,6 +16,7 @@ typedef struct Product {
   int64_t outputs, inputs, out_stride, in_stride, stride, columns;
   const float *x, *start;
   float *y;
+  bool packed; /* see ebb_cell_pack */
 } Product;
 
 /* `rows` outputs from o on, LANES columns from c on; `rows` is a constant where this is expanded. */
@@ -44,27 +46,35 @@ DEFINE_PRODUCT(8)
 DEFINE_PRODUCT(4)
 DEFINE_PRODUCT(2)
 
-/* One column, of a matrix whose outputs stand beside each other: `vectors` of LANES outputs from o on. */
-#define DEFINE_COLUMN(LANES)                                                                                 \
-  EBB_INLINE void outputs_##LANES(const Product *p, int vectors, int64_t o) {                                \
-    EbbVector##LANES sum[VECTORS], zero = {0};                                                               \
-    for (int i = 0; i < vectors; i++)                                                                        \
-      sum[i] = p->start ? *(const EbbVector##LANES *)(const void *)(p->start + o + i * (LANES)) : zero;      \
-    for (int64_t k = 0; k < p->inputs; k++) {                                                                \
-      const EbbVector##LANES *w = (const EbbVector##LANES *)(const void *)(p->w + k * p->in_stride + o);     \
-      _Pragma("GCC unroll 4") for (int i = 0; i < vectors; i++) sum[i] =                                     \
-          ebb_madd_##LANES(w[i], ebb_splat_##LANES(p->x[k]), sum[i]);                                        \
-    }                                                                                                        \
-    for (int i = 0; i < vectors; i++) *(EbbVector##LANES *)(void *)(p->y + o + i * (LANES)) = sum[i];        \
+/* Outputs that were packed together with output o, and where o's weights begin. */
+EBB_INLINE int64_t packed_lanes(const Product *p, int64_t o) {
+  return ebb_min64(EBB_CELL_PACKED, p->outputs - o / EBB_CELL_PACKED * EBB_CELL_PACKED);
+}
+EBB_INLINE const float *packed_at(const Product *p, int64_t o) {
+  return p->w + o / EBB_CELL_PACKED * EBB_CELL_PACKED * p->inputs + o % EBB_CELL_PACKED;
+}
+
+/* One column, of a matrix whose outputs stand beside each other: vectors of outputs from o on, `last` lanes
+   of the last one; `vectors` is a constant where this is expanded. What is read behind them is not used. */
+EBB_INLINE void outputs(const Product *p, int vectors, int64_t o, size_t last) {
+  EbbVector16 sum[VECTORS] = {{0}};
+  const size_t bytes = (size_t)(vectors - 1) * sizeof *sum + last * sizeof(float);
+  if (p->start) memcpy(sum, p->start + o, bytes);
+  const float *from = p->packed ? packed_at(p, o) : p->w + o;
+  const int64_t stride = p->packed ? packed_lanes(p, o) : p->in_stride;
+  for (int64_t k = 0; k < p->inputs; k++) {
+    const EbbVector16 *w = (const EbbVector16 *)(const void *)(from + k * stride);
+    _Pragma("GCC unroll 4") for (int i = 0; i < vectors; i++) sum[i] =
+        ebb_madd_16(w[i], ebb_splat_16(p->x[k]), sum[i]);
   }
-DEFINE_COLUMN(16)
-DEFINE_COLUMN(1)
+  memcpy(p->y + o, sum, bytes);
+}
 
 static void product_1(const Product *p) {
   int64_t o = 0;
-  for (; o + VECTORS * EBB_LANES <= p->outputs; o += VECTORS * EBB_LANES) outputs_16(p, VECTORS, o);
-  for (; o + EBB_LANES <= p->outputs; o += EBB_LANES) outputs_16(p, 1, o);
-  for (; o < p->outputs; o++) outputs_1(p, 1, o);
+  for (; o + VECTORS * EBB_LANES <= p->outputs; o += VECTORS * EBB_LANES) outputs(p, VECTORS, o, EBB_LANES);
+  for (; o + EBB_LANES <= p->outputs; o += EBB_LANES) outputs(p, 1, o, EBB_LANES);
+  if (o < p->outputs) outputs(p, 1, o, (size_t)(p->outputs - o));
 }
 
 static void multiply(const Product *p) {
@@ -84,8 +94,7 @@ static Product product_of(const EbbCellTile *tile, const EbbCellFrame *frame, co
                .in_stride = transposed ? m->out_stride : m->in_stride,
                .stride = frame->columns,
                .columns = frame->columns};
-  if (p.columns == 1 && p.out_stride != 1)
-    p.w = tile->shared.pack + line->packed, p.out_stride = 1, p.in_stride = p.outputs;
+  if (p.columns == 1 && p.out_stride != 1) p.w = tile->shared.pack + line->packed, p.packed = true;
   return p;
 }
 

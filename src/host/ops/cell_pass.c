@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ebb/cell_formulas.h"
+#include "host/ops/cell_columns.h"
 #include "host/rows.h"
 
 static void fill_param(const EbbCellParam *param, const float *value, float *restrict to, int64_t begin,
@@ -62,10 +63,9 @@ void ebb_cell_pass_chunk(EbbCellTile *tile, const EbbCellArgs *a, int64_t t, int
 
 static void take_columns(EbbCellTile *tile, EbbCellSpace space, int64_t units, int64_t in_chunk) {
   const EbbCellFrame *chunk = &tile->frame[EBB_CELL_CHUNK], *one = &tile->frame[EBB_CELL_ONE];
-  const float *from = chunk->value[space] + in_chunk * one->columns;
-  for (int64_t u = 0; u < units; u++)
-    memcpy(one->value[space] + u * one->columns, from + u * chunk->columns,
-           sizeof(float) * (size_t)one->columns);
+  const EbbCellColumns columns = {chunk->value[space] + in_chunk * one->columns, one->value[space], units,
+                                  chunk->columns};
+  ebb_cell_take_columns(&columns, one->columns);
 }
 
 void ebb_cell_pass_step(EbbCellTile *tile, const EbbCellArgs *a, int64_t t, int64_t in_chunk) {

@@ -247,12 +247,27 @@ static void pack_slots(const EbbCell *cell, const EbbCellPlan *plan, int t, cons
   }
 }
 
+/* A piece of a matrix, `lanes` rows of which come to stand beside each other: a line of the cache at a time.
+ */
+static void pack_lanes(const float *from, int64_t stride, int64_t step, int64_t lanes, int64_t length,
+                       float *to) {
+  enum { PIECE = 16 };
+  for (int64_t begin = 0; begin < length; begin += PIECE)
+    for (int64_t lane = 0; lane < lanes; lane++)
+      for (int64_t i = begin; i < ebb_min64(begin + PIECE, length); i++)
+        to[i * lanes + lane] = from[lane * stride + i * step];
+}
+
+/* The product of one column runs over outputs that stand beside each other: those of W, or of its transpose.
+ */
 static void pack_matrix(const EbbCellMatrix *m, const float *arena, float *to) {
-  const bool by_outputs = m->out_stride != 1;
-  for (int64_t o = 0; o < m->outputs; o++)
-    for (int64_t i = 0; i < m->inputs; i++)
-      to[by_outputs ? i * m->outputs + o : o * m->inputs + i] =
-          arena[m->at + o * m->out_stride + i * m->in_stride];
+  const bool straight = m->out_stride != 1;
+  const int64_t outputs = straight ? m->outputs : m->inputs, inputs = straight ? m->inputs : m->outputs;
+  const int64_t stride = straight ? m->out_stride : m->in_stride,
+                step = straight ? m->in_stride : m->out_stride;
+  for (int64_t o = 0; o < outputs; o += EBB_CELL_PACKED)
+    pack_lanes(arena + m->at + o * stride, stride, step, ebb_min64(EBB_CELL_PACKED, outputs - o), inputs,
+               to + o * inputs);
 }
 
 void ebb_cell_pack(const EbbCell *cell, const EbbCellPlan *plan, const float *arena, float *pack) {

@@ -14,8 +14,9 @@
 
 enum {
   EBB_CELL_SPACES = EBB_CELL_CONSTANT + 1,
-  EBB_CELL_COLUMNS = 128, /* of a chunk of steps, about */
-  EBB_CELL_HISTORY = 128  /* columns of inputs and gradients that wait for a product, in LINEAR */
+  EBB_CELL_COLUMNS = 112, /* of a chunk of steps, about */
+  EBB_CELL_HISTORY = 128, /* columns of inputs and gradients that wait for a product, in LINEAR */
+  EBB_CELL_PACKED = 64    /* outputs of a packed matrix that stand beside each other */
 };
 
 typedef enum EbbCellFrameKind { EBB_CELL_CHUNK, EBB_CELL_ONE, EBB_CELL_FRAMES } EbbCellFrameKind;
@@ -24,7 +25,7 @@ typedef struct EbbCellLine {
   EbbCellInstruction in; /* PARAM and CONSTANT operands: `at` counts the frame's spread units */
   int32_t trained;       /* LINEAR: its matrix has a gradient */
   int64_t history;       /* LINEAR of steps: its place in the tile's history, in floats */
-  int64_t packed;        /* LINEAR on one column: place of the transposed matrix in the pack, in floats */
+  int64_t packed;        /* LINEAR on one column: place in the pack, in floats */
 } EbbCellLine;
 
 /* An operand to be spread. */
