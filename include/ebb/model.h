@@ -62,14 +62,17 @@ typedef enum EbbDecoder { EBB_DECODER_SEQUENCE, EBB_DECODER_RETRIEVAL, EBB_DECOD
 typedef enum EbbPooling { EBB_POOLING_LAST, EBB_POOLING_MEAN } EbbPooling;
 typedef enum EbbLoss { EBB_LOSS_CROSS_ENTROPY, EBB_LOSS_MSE } EbbLoss;
 
-/* Recurrent cells, one a layer, each fed by the outputs of the one before. */
+/* Recurrent cells, one a layer, each fed by the outputs of the one before; or two a layer, the second
+   backwards in time and its outputs behind those of the first. Source: Schuster and Paliwal 1997,
+   "Bidirectional recurrent neural networks". */
 typedef struct EbbCells {
   int64_t n;
-  EbbCell **cell;
-  bool unstable_fails; /* an explicit solver beyond its limit is an error */
-  bool watched;        /* EbbSequenceValues.rates are wanted */
-  bool approximate;    /* see ops/cell.h */
-  int64_t truncate;    /* steps that gradients go back through, see ops/cell.h; 0: all */
+  EbbCell **cell, **backwards; /* (n) each; backwards NULL: one a layer */
+  double dropout;              /* of what a layer gives */
+  bool unstable_fails;         /* an explicit solver beyond its limit is an error */
+  bool watched;                /* EbbSequenceValues.rates are wanted */
+  bool approximate;            /* see ops/cell.h */
+  int64_t truncate;            /* steps that gradients go back through, see ops/cell.h; 0: all */
 } EbbCells;
 
 /* Encoder, n_layers blocks, final norm (prenorm only), pooling, decoder, loss. Source: the published
@@ -112,12 +115,13 @@ EbbStatus ebb_sequence_from_config(const EbbConfig *config, const EbbDataset *da
 /* Frees what a model from a configuration holds. After its graphs and streams. */
 void ebb_sequence_release(EbbSequence *model);
 
-/* The largest rate * step of explicit solvers in a batch, a value (R) or () for each layer, and the limit
+/* The largest rate * step of explicit solvers in a batch, a value (R) or () for each cell, and the limit
    beyond which they are unstable. */
 enum { EBB_RATES = 64 };
 typedef struct EbbRates {
   int n; /* 0: nobody asked (model.layer.unstable=warn) */
   EbbValue met[EBB_RATES];
+  int layer[EBB_RATES];
   double limit;
 } EbbRates;
 

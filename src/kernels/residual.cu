@@ -21,7 +21,8 @@ template <int N> __global__ void residual_forward(EbbResidualArgs a, EbbDrop dro
   const int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * N;
   if (i >= a.size) return;
   const Pack<N> r = load_pack<N>(a.r, i), factor = factors<N>(drop, i);
-  Pack<N> y = load_pack<N>(a.x, i);
+  Pack<N> y = {};
+  if (a.x) y = load_pack<N>(a.x, i);
   for (int k = 0; k < N; k++) y.at[k] += factor.at[k] * r.at[k];
   store_pack(a.y, i, y);
 }

@@ -120,17 +120,15 @@ Vector step_ltc(const StateDict &dict, const std::string &scope, Vector x, Vecto
 
 // ---- torch.nn.LSTM ----
 
-void draw_lstm(StateDict &dict, const std::string &module, int layer, int64_t I, int64_t H) {
-  const std::string end = "_l" + std::to_string(layer);
+void draw_lstm(StateDict &dict, const std::string &module, const std::string &end, int64_t I, int64_t H) {
   dict.draw(module + "weight_ih" + end, {4 * H, I}, -1, 1);
   dict.draw(module + "weight_hh" + end, {4 * H, H}, -1, 1);
   dict.draw(module + "bias_ih" + end, {4 * H}, -1, 1);
   dict.draw(module + "bias_hh" + end, {4 * H}, -1, 1);
 }
 
-Vector step_lstm(const StateDict &dict, const std::string &module, int layer, const Vector &x, Vector &h,
-                 Vector &c) {
-  const std::string end = "_l" + std::to_string(layer);
+Vector step_lstm(const StateDict &dict, const std::string &module, const std::string &end, const Vector &x,
+                 Vector &h, Vector &c) {
   const size_t H = h.size();
   Vector z;
   for (size_t r = 0; r < 4 * H; r++) {
@@ -298,15 +296,15 @@ TEST(CliImportCells, NamesWithoutCounterpartAndTheLikelyRenaming) {
 TEST(CliImportCells, LstmOfTorchInTwoLayers) {
   Table table;
   StateDict dict;
-  draw_lstm(dict, "rnn.", 0, Table::I, 4);
-  draw_lstm(dict, "rnn.", 1, 4, 4);
+  draw_lstm(dict, "rnn.", "_l0", Table::I, 4);
+  draw_lstm(dict, "rnn.", "_l1", 4, 4);
   dict.linear("fc", 2, 4);
   dict.write(table.path / "w.safetensors");
   Vector h[2], c[2];
   table.write_rows([&](bool first, Vector x) {
     for (int k = 0; k < 2; k++) {
       if (first) h[k].assign(4, 0), c[k].assign(4, 0);
-      x = step_lstm(dict, "rnn.", k, x, h[k], c[k]);
+      x = step_lstm(dict, "rnn.", "_l" + std::to_string(k), x, h[k], c[k]);
     }
     return dict.apply("fc", x);
   });
@@ -318,17 +316,51 @@ TEST(CliImportCells, LstmOfTorchInTwoLayers) {
   table.expect_same_outputs();
 }
 
+// The outputs of a window's steps, forwards and behind them backwards.
+std::vector<Vector> run_both(const StateDict &dict, const std::string &end, const std::vector<Vector> &x) {
+  std::vector<Vector> y;
+  Vector h(4), c(4);
+  for (const Vector &row : x) y.push_back(step_lstm(dict, "rnn.", end, row, h, c));
+  h.assign(4, 0), c.assign(4, 0);
+  for (size_t t = x.size(); t-- > 0;)
+    for (double value : step_lstm(dict, "rnn.", end + "_reverse", x[t], h, c)) y[t].push_back(value);
+  return y;
+}
+
+TEST(CliImportCells, LstmOfTorchInBothDirections) {
+  Table table;
+  StateDict dict;
+  for (const char *direction : {"", "_reverse"}) {
+    draw_lstm(dict, "rnn.", std::string("_l0") + direction, Table::I, 4);
+    draw_lstm(dict, "rnn.", std::string("_l1") + direction, 8, 4);
+  }
+  dict.linear("fc", 2, 8);
+  dict.write(table.path / "w.safetensors");
+  size_t t = 0;
+  table.write_rows([&](bool, const Vector &) {
+    const auto begin = table.x.begin() + long(t / Table::kWindow * Table::kWindow);
+    const auto y = run_both(dict, "_l1", run_both(dict, "_l0", {begin, begin + long(Table::kWindow)}));
+    return dict.apply("fc", y[t++ % Table::kWindow]);
+  });
+  const std::vector<std::string> lstm = {"model.layer._name_=lstm", "model.d_model=4", "model.n_layers=2",
+                                         "--rename=fc=decoder"};
+  expect_failure(table.import(lstm), 1, {"rnn.weight_ih_l", "_reverse", "model.layer.bidirectional=true"});
+  const Outcome import = table.import(with(lstm, {"model.layer.bidirectional=true"}));
+  ASSERT_EQ(import.code, 0) << import.err;
+  table.expect_same_outputs();
+}
+
 TEST(CliImportCells, OtherRecurrentModulesOfTorchAreRefused) {
   Table table;
-  StateDict gru, both;
+  StateDict gru, projected;
   gru.draw("rnn.weight_ih_l0", {12, Table::I}, -1, 1), gru.draw("rnn.weight_hh_l0", {12, 4}, -1, 1);
   gru.write(table.path / "w.safetensors");
   const std::vector<std::string> lstm = {"model.layer._name_=lstm", "model.d_model=4", "model.n_layers=1"};
   expect_failure(table.import(lstm), 1, {"rnn.weight_hh_l0", "(12, 4)", "GRU"});
-  draw_lstm(both, "rnn.", 0, Table::I, 4);
-  both.draw("rnn.weight_ih_l0_reverse", {16, Table::I}, -1, 1);
-  both.write(table.path / "w.safetensors");
-  expect_failure(table.import(lstm), 1, {"both directions"});
+  draw_lstm(projected, "rnn.", "_l0", Table::I, 4);
+  projected.draw("rnn.weight_hr_l0", {2, 4}, -1, 1);
+  projected.write(table.path / "w.safetensors");
+  expect_failure(table.import(lstm), 1, {"projection"});
 }
 
 TEST(CliImportCells, WiredCfcWithItsOwnWiring) {

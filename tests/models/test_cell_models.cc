@@ -266,6 +266,62 @@ TEST(CellModels, UnstableSolversAreAnError) {
   EXPECT_NE(std::string(ebb_error()).find("stable"), std::string::npos) << ebb_error();
 }
 
+// Both directions of a layer: the second one gives at step t what the first one gives with the same weights
+// on the reversed rows, lengths and times.
+TEST(CellModels, TheSecondDirectionRunsBackwardsInTime) {
+  EbbDataset dataset = sizes(false, true, 2);
+  std::vector<float> elapsed(size_t(kRows * kLength)), turned(elapsed.size());
+  for (size_t i = 0; i < elapsed.size(); i++) elapsed[i] = 0.5F + float(i % 7);
+  dataset.split[EBB_TRAIN].elapsed = elapsed.data(), dataset.variable_length = true;
+  const std::vector<int32_t> lengths = {kLength, 4, 1};
+  for (const std::string cell : {"ltc", "cfc", "lstm"}) {
+    const std::vector<std::string> keys = {"model.layer._name_=" + cell, "model.d_model=6",
+                                           "model.n_layers=1", "decoder._name_=identity",
+                                           "model.layer.bidirectional=true"};
+    EbbDataset wide = dataset;
+    wide.d_output = 12;
+    Model both(keys, wide);
+    ASSERT_EQ(both.status, EBB_OK) << ebb_error();
+    std::vector<std::string> one = keys;
+    one.pop_back();
+    wide.d_output = 6;
+    Model forwards(one, wide);
+    ASSERT_EQ(forwards.status, EBB_OK) << ebb_error();
+    for (int i = 0; i < ebb_params_count(forwards.params); i++) {
+      const std::string name = ebb_params_at(forwards.params, i)->name;
+      std::string back = name;
+      back.replace(back.find(".layer."), 7, ".backwards.");
+      std::vector<float> values(size_t(ebb_params_at(forwards.params, i)->size));
+      ASSERT_EQ(ebb_params_read(both.params, back.c_str(), values.data(), int64_t(values.size())), EBB_OK);
+      ASSERT_EQ(ebb_params_write(forwards.params, name.c_str(), values.data(), int64_t(values.size())),
+                EBB_OK);
+    }
+    std::vector<float> x = inputs(), back_x = x;
+    for (int64_t b = 0; b < kRows; b++)
+      for (int64_t t = 0, n = lengths[size_t(b)]; t < n; t++) {
+        for (int64_t c = 0; c < kInputs; c++)
+          back_x[size_t((b * kLength + t) * kInputs + c)] =
+              x[size_t((b * kLength + n - 1 - t) * kInputs + c)];
+        turned[size_t(b * kLength + t)] = elapsed[size_t(b * kLength + (t ? n - t : 0))];
+      }
+    ASSERT_EQ(ebb_graph_write(both.graph, both.values.lengths, lengths.data()), EBB_OK);
+    ASSERT_EQ(ebb_graph_write(both.graph, both.values.elapsed, elapsed.data()), EBB_OK);
+    ASSERT_EQ(ebb_graph_write(forwards.graph, forwards.values.lengths, lengths.data()), EBB_OK);
+    ASSERT_EQ(ebb_graph_write(forwards.graph, forwards.values.elapsed, turned.data()), EBB_OK);
+    const std::vector<float> y = both.batch(x, {}), expected = forwards.batch(back_x, {});
+    for (int64_t b = 0; b < kRows; b++)
+      for (int64_t t = 0, n = lengths[size_t(b)]; t < n; t++)
+        for (int64_t h = 0; h < 6; h++)
+          EXPECT_EQ(y[size_t((b * kLength + t) * 12 + 6 + h)],
+                    expected[size_t((b * kLength + n - 1 - t) * 6 + h)])
+              << cell << ' ' << b << ' ' << t;
+    EbbStream *stream = nullptr;
+    EXPECT_EQ(ebb_stream_create(both.params, &both.sequence, 1, &stream), EBB_UNSUPPORTED);
+  }
+  Model lnn({"model.layer._name_=lnn", "model.layer.bidirectional=true"}, sizes(false, true, 2));
+  EXPECT_EQ(lnn.status, EBB_UNSUPPORTED);
+}
+
 // What warnings go by: beyond the limit where a sub-step is long, on every layer, and not where it is short.
 TEST(CellModels, WatchedLayersTellTheirRates) {
   const struct {

@@ -9,6 +9,7 @@
 #include "ebb/ops/activation.h"
 #include "ebb/ops/last_step.h"
 #include "ebb/ops/residual.h"
+#include "ebb/ops/reverse.h"
 #include "ebb/ops/row_norm.h"
 #include "ebb/ops/swiglu.h"
 #include "support/expect_near.h"
@@ -64,6 +65,11 @@ std::vector<OpCase> cases() {
       one("residual", "residual", bytes_of(EbbResidualConfig{0}), {floats({3, 7}), floats({3, 7})}),
       one("residual, dropout", "residual", bytes_of(EbbResidualConfig{0.3}),
           {floats({5, 700}), floats({5, 700})}),
+      one("dropout alone", "residual", bytes_of(EbbResidualConfig{0.3}), {floats({5, 703})}),
+      one("reverse", "reverse", bytes_of(EbbReverseConfig{false}), {floats({3, 5, 7})}),
+      one("reverse, lengths", "reverse", bytes_of(EbbReverseConfig{false}), {floats({3, 5, 7}), lengths}),
+      one("join", "join", bytes_of(NoConfig{}), {floats({3, 5, 7}), floats({3, 5, 1})}),
+      one("larger join", "join", bytes_of(NoConfig{}), {floats({2, 70, 3}), floats({2, 70, 33})}),
       one("last step", "last_step", bytes_of(NoConfig{}), {floats({3, 5, 7})}),
       one("last step, lengths", "last_step", bytes_of(NoConfig{}), {floats({3, 5, 7}), lengths}),
       one("linear, inputs first", "linear", bytes_of(inputs_first(70)), {floats({5, 9})}),
@@ -206,6 +212,33 @@ TEST_P(RowsOps, LastStepHeedsLengths) {
     for (size_t h = 0; h < 5; h++) EXPECT_EQ(y[b * 5 + h], x.floats[(b * 4 + step[b]) * 5 + h]);
 }
 
+TEST_P(RowsOps, ReverseTurnsWhatIsThereAndIntervalsWithIt) {
+  const Tensor x = random_tensor({3, 4, 5}, 17);
+  OpRun run("reverse", EbbReverseConfig{false}, {x, integer_tensor({3}, {4, 0, 3})}, 1, 1, true, GetParam());
+  ASSERT_EQ(run.forward(), EBB_OK);
+  const Floats y = run.output();
+  const size_t step[] = {3, 2, 1, 0, /**/ 0, 1, 2, 3, /**/ 2, 1, 0, 3};
+  for (size_t row = 0; row < 12; row++)
+    for (size_t c = 0; c < 5; c++)
+      EXPECT_EQ(y[row * 5 + c], x.floats[(row / 4 * 4 + step[row]) * 5 + c]) << row;
+  // Rows at times 1, 3, 7 and 15: from the last one back, 8, 4 and 2 lie between them.
+  Tensor elapsed = random_tensor({1, 4}, 18);
+  elapsed.floats = {1, 2, 4, 8};
+  OpRun intervals("reverse", EbbReverseConfig{true}, {elapsed}, 1, 0, false, GetParam());
+  ASSERT_EQ(intervals.forward(), EBB_OK);
+  EXPECT_EQ(intervals.output(), Floats({1, 8, 4, 2}));
+}
+
+TEST_P(RowsOps, JoinPutsFeaturesSideBySide) {
+  const Tensor a = random_tensor({2, 3, 2}, 19), b = random_tensor({2, 3, 3}, 20);
+  OpRun run("join", NoConfig{}, {a, b}, 1, 2, true, GetParam());
+  ASSERT_EQ(run.forward(), EBB_OK);
+  const Floats y = run.output();
+  for (size_t row = 0; row < 6; row++)
+    for (size_t c = 0; c < 5; c++)
+      EXPECT_EQ(y[row * 5 + c], c < 2 ? a.floats[row * 2 + c] : b.floats[row * 3 + c - 2]);
+}
+
 // ---- errors
 
 void expect_words(EbbStatus got, EbbStatus code, const std::string &word) {
@@ -217,6 +250,11 @@ TEST_P(RowsOps, LengthsOutsideTheSequenceAreNamed) {
   for (int32_t bad : {0, 5, -7}) {
     OpRun run("last_step", NoConfig{}, {random_tensor({2, 4, 3}, 12), integer_tensor({2}, {4, bad})}, 1, 1,
               true, GetParam());
+    expect_words(run.forward(), EBB_INVALID, "row 1 has length " + std::to_string(bad));
+  }
+  for (int32_t bad : {5, -1}) {
+    OpRun run("reverse", EbbReverseConfig{false},
+              {random_tensor({2, 4, 3}, 12), integer_tensor({2}, {4, bad})}, 1, 1, true, GetParam());
     expect_words(run.forward(), EBB_INVALID, "row 1 has length " + std::to_string(bad));
   }
 }
@@ -232,6 +270,10 @@ TEST(RowsErrors, AreFoundWhenTheyAreRecorded) {
                "activation");
   expect_words(OpRun("row_norm", kNorm, {scalar}).status, EBB_SHAPE, "scalar");
   expect_words(OpRun("row_norm", bad_eps, {a}).status, EBB_INVALID, "eps");
+  expect_words(OpRun("join", NoConfig{}, {random_tensor({2, 4, 3}, 16), random_tensor({2, 3, 3}, 16)}).status,
+               EBB_SHAPE, "(2, 4, 3)");
+  expect_words(OpRun("reverse", EbbReverseConfig{true}, {random_tensor({2, 4, 3}, 16)}).status, EBB_SHAPE,
+               "(2, 4, 3)");
   expect_words(
       OpRun("last_step", NoConfig{}, {random_tensor({2, 4, 3}, 16), integer_tensor({3}, {1, 1, 1})}).status,
       EBB_SHAPE, "3 lengths");
@@ -278,8 +320,13 @@ std::vector<Sized> sizes() {
     all.push_back(sized("linear", std::to_string(R), inputs_first(O), {random_tensor({R, I}, 24)}, 1,
                         {"weight", "bias"}));
   for (auto [B, T, H] :
-       std::vector<std::tuple<int64_t, int64_t, int64_t>>{{1, 1, 1}, {3, 7, 33}, {2, 5, 128}})
-    all.push_back(sized("last_step", std::to_string(T), NoConfig{}, {random_tensor({B, T, H}, 25)}, 1));
+       std::vector<std::tuple<int64_t, int64_t, int64_t>>{{1, 1, 1}, {3, 7, 33}, {2, 5, 128}}) {
+    const Tensor x = random_tensor({B, T, H}, 25), z = random_tensor({B, T, 3}, 26);
+    all.push_back(sized("last_step", std::to_string(T), NoConfig{}, {x}, 1));
+    all.push_back(sized("reverse", std::to_string(T), EbbReverseConfig{false}, {x}, 1));
+    all.push_back(sized("join", std::to_string(T), NoConfig{}, {x, z}, 2));
+    all.push_back(sized("residual", "alone " + std::to_string(T), EbbResidualConfig{0.2}, {x}, 1));
+  }
   return all;
 }
 

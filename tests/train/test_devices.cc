@@ -103,6 +103,18 @@ TEST_F(Devices, TwentyStepsAgreeForOtherModelsAndUpdates) {
   for (const Keys &keys : settings) expect_agreement(keys, 2e-4);
 }
 
+TEST_F(Devices, TwentyStepsAgreeForRecurrentCells) {
+  const std::vector<Keys> settings = {
+      {"model.layer._name_=ltc", "model.layer.bidirectional=true", "model.dropout=0.2"},
+      {"model.layer._name_=cfc", "trainer.truncated_bptt_steps=7"},
+      {"model.layer._name_=wired_cfc", "model.layer.mixed_memory=true", "decoder.use_lengths=true"},
+      {"model.layer._name_=lnn", "model.layer.ffn=true", "model.layer.solver=euler", "model.layer.unfolds=4",
+       "model.layer.unstable=warn"},
+  };
+  for (const Keys &keys : settings)
+    expect_agreement(keys + Keys{"model.d_model=6", "model.n_layers=1"}, 2e-4);
+}
+
 TEST_F(Devices, BfloatActivationsFollowTheFloatOnes) {
   const std::vector<double> exact = train("exact", {"device=cuda"});
   const std::vector<double> stored = train("stored", {"device=cuda", "trainer.activations=bf16"});

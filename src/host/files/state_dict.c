@@ -118,7 +118,7 @@ static EbbStatus fill(EbbStateDict *dict, const char *path, const char *const *r
   EBB_TRY(rename_tensors(dict, rename, n));
   if (!config || !ebb_config_names_cell(config)) return EBB_OK;
   EBB_TRY(ebb_state_dict_name_layers(dict, ebb_config_integer(config, "model.n_layers")));
-  return ebb_state_dict_convert_lstm(dict);
+  return ebb_state_dict_convert_lstm(dict, ebb_config_flag(config, "model.layer.bidirectional"));
 }
 
 EbbStatus ebb_state_dict_open(const char *path, const char *const *rename, int n_renames,

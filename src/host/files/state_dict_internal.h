@@ -31,8 +31,9 @@ EbbStateTensor *ebb_state_dict_find(const EbbStateDict *dict, const char *name);
 
 /* Modules of ncps and torch.nn.LSTM become layers.<i>.layer of n_layers. Errors: those of opening. */
 EbbStatus ebb_state_dict_name_layers(EbbStateDict *dict, int64_t n_layers) EBB_MUST_CHECK;
-/* weight_ih_l<k>, ... of layers become input_map and recurrent_map. Errors: those of opening. */
-EbbStatus ebb_state_dict_convert_lstm(EbbStateDict *dict) EBB_MUST_CHECK;
+/* weight_ih_l<k>, ... of layers become input_map and recurrent_map; with bidirectional those of the second
+   direction too. Errors: those of opening. */
+EbbStatus ebb_state_dict_convert_lstm(EbbStateDict *dict, bool bidirectional) EBB_MUST_CHECK;
 
 /* What stands behind "layers.<i>.layer." in a name, or NULL. */
 const char *ebb_layer_part(const char *name, int64_t *layer);

@@ -119,7 +119,7 @@ static size_t find_modules(const EbbStateDict *dict, Module *module) {
   for (size_t i = 0; i < dict->count; i++) {
     int64_t layer;
     Module found;
-    if (ebb_layer_part(dict->tensor[i].name, &layer) || !module_of(dict->tensor[i].name, &found)) continue;
+    if (!module_of(dict->tensor[i].name, &found) || ebb_layer_part(dict->tensor[i].name, &layer)) continue;
     bool known = false;
     for (size_t k = 0; k < n && !known; k++) known = same(&module[k], &found);
     if (!known) module[n++] = found;

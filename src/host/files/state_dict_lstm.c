@@ -14,6 +14,7 @@ static const float forget_bias = 1; /* what the cell adds itself */
 typedef struct Lstm {
   EbbStateTensor *weight_ih, *weight_hh, *bias_ih, *bias_hh;
   int64_t layer, H, I;
+  const char *direction; /* layer or backwards */
 } Lstm;
 
 static EbbStatus check(const EbbStateDict *dict, Lstm *lstm) {
@@ -57,7 +58,7 @@ static void hold(EbbStateTensor *tensor, float *made, int64_t size) {
   tensor->stored.bytes = (uint64_t)size * sizeof *made;
 }
 
-static EbbStatus convert_weight(EbbStateTensor *tensor, int64_t layer, const char *name) {
+static EbbStatus convert_weight(EbbStateTensor *tensor, const Lstm *lstm, const char *name) {
   const int64_t size = ebb_shape_size(&tensor->stored.shape);
   float *made = malloc((size_t)size * sizeof *made), *values = NULL;
   if (!made) return ebb_fail(EBB_MEMORY, "no memory to convert '%.200s'", tensor->stored.name);
@@ -69,7 +70,8 @@ static EbbStatus convert_weight(EbbStateTensor *tensor, int64_t layer, const cha
     return status;
   }
   hold(tensor, made, size);
-  return ebb_state_tensor_rename(tensor, "layers.%lld.layer.%s.weight", (long long)layer, name);
+  return ebb_state_tensor_rename(tensor, "layers.%lld.%s.%s.weight", (long long)lstm->layer, lstm->direction,
+                                 name);
 }
 
 /* made (4 H): the sum of both biases, or 0. */
@@ -105,7 +107,7 @@ static EbbStatus convert_bias(EbbStateDict *dict, Lstm *lstm) {
   for (int64_t h = 0; h < lstm->H; h++) made[FORGET * lstm->H + h] -= forget_bias;
   if (lstm->bias_ih) lstm->bias_ih->dropped = lstm->bias_hh->dropped = true;
   char name[64];
-  snprintf(name, sizeof name, "layers.%lld.layer.input_map.bias", (long long)lstm->layer);
+  snprintf(name, sizeof name, "layers.%lld.%s.input_map.bias", (long long)lstm->layer, lstm->direction);
   EBB_TRY(ebb_state_dict_add(dict, name, &stored, made));
   hold(&dict->tensor[dict->count - 1], made, size);
   return EBB_OK;
@@ -118,29 +120,41 @@ static EbbStateTensor *find(const EbbStateDict *dict, int64_t layer, const char 
   return ebb_state_dict_find(dict, name);
 }
 
-static EbbStatus convert(EbbStateDict *dict, int64_t layer, const char *ending, EbbStateTensor *weight_ih) {
-  char *end;
+static int64_t number_behind(const char *text, const char **end) {
+  char *rest;
+  const long long number = strtoll(text, &rest, 10);
+  *end = rest;
+  return number;
+}
+
+static EbbStatus convert(EbbStateDict *dict, bool both, int64_t layer, const char *ending,
+                         EbbStateTensor *weight_ih) {
+  const char *end = ending;
   Lstm lstm = {.weight_ih = weight_ih,
                .weight_hh = find(dict, layer, "weight_hh", ending),
                .bias_ih = find(dict, layer, "bias_ih", ending),
                .bias_hh = find(dict, layer, "bias_hh", ending),
                .layer = layer};
-  if (*ending) lstm.layer += strtoll(ending + strlen("_l"), &end, 10);
-  if ((*ending && *end) || find(dict, layer, "weight_hr", ending))
-    return ebb_fail(EBB_UNSUPPORTED,
-                    "%s: '%.200s' belongs to an LSTM in both directions or with a projection, which ebb does "
-                    "not have",
+  if (*ending) lstm.layer += number_behind(ending + strlen("_l"), &end);
+  lstm.direction = strcmp(end, "_reverse") == 0 ? "backwards" : "layer";
+  if (*end && !both)
+    return ebb_fail(EBB_MISMATCH,
+                    "%s: '%.200s' belongs to an LSTM in both directions: set model.layer.bidirectional=true",
                     dict->path, weight_ih->stored.name);
+  if (find(dict, layer, "weight_hr", ending))
+    return ebb_fail(EBB_UNSUPPORTED,
+                    "%s: '%.200s' belongs to an LSTM with a projection, which ebb does not have", dict->path,
+                    weight_ih->stored.name);
   if (!lstm.weight_hh || !lstm.bias_ih != !lstm.bias_hh)
     return ebb_fail(EBB_MISMATCH, "%s: '%.200s' lacks its weight_hh, or one of the two biases", dict->path,
                     weight_ih->stored.name);
   EBB_TRY(check(dict, &lstm));
-  EBB_TRY(convert_weight(lstm.weight_ih, lstm.layer, "input_map"));
-  EBB_TRY(convert_weight(lstm.weight_hh, lstm.layer, "recurrent_map"));
+  EBB_TRY(convert_weight(lstm.weight_ih, &lstm, "input_map"));
+  EBB_TRY(convert_weight(lstm.weight_hh, &lstm, "recurrent_map"));
   return convert_bias(dict, &lstm);
 }
 
-EbbStatus ebb_state_dict_convert_lstm(EbbStateDict *dict) {
+EbbStatus ebb_state_dict_convert_lstm(EbbStateDict *dict, bool bidirectional) {
   static const char kind[] = "weight_ih";
   const size_t count = dict->count; /* biases are added behind */
   for (size_t i = 0; i < count; i++) {
@@ -150,7 +164,7 @@ EbbStatus ebb_state_dict_convert_lstm(EbbStateDict *dict) {
     char ending[64];
     snprintf(ending, sizeof ending, "%s", part + strlen(kind));
     if (*ending && strncmp(ending, "_l", 2) != 0) continue;
-    EBB_TRY(convert(dict, layer, ending, &dict->tensor[i]));
+    EBB_TRY(convert(dict, bidirectional, layer, ending, &dict->tensor[i]));
   }
   return EBB_OK;
 }

@@ -60,12 +60,13 @@ static EbbStatus find_inputs(const EbbStateDict *dict, const EbbConfig *config, 
 
 /* The decoder's outputs; while nothing is called decoder, those of the only matrix outside the layers. */
 static int64_t decoder_outputs(const EbbStateDict *dict) {
-  int64_t layer, outputs = 1;
+  int64_t outputs = 1;
   const EbbStateTensor *decoder = ebb_state_dict_find(dict, "decoder.weight");
   if (decoder && decoder->stored.shape.rank == 2) return decoder->stored.shape.dim[0];
   for (size_t i = 0; i < dict->count; i++) {
     const EbbStateTensor *tensor = &dict->tensor[i];
-    if (tensor->dropped || ebb_layer_part(tensor->name, &layer) || tensor->stored.shape.rank != 2) continue;
+    const bool inside = strncmp(tensor->name, "layers.", strlen("layers.")) == 0;
+    if (tensor->dropped || inside || tensor->stored.shape.rank != 2) continue;
     if (outputs > 1) return 1;
     outputs = tensor->stored.shape.dim[0];
   }

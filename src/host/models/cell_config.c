@@ -87,11 +87,12 @@ static EbbStatus ltc_solver(const EbbConfig *config, const char *cell, EbbLtcSol
 
 EbbStatus ebb_unstable_from_config(const EbbConfig *config, EbbUnstable *out) {
   const int64_t layers = ebb_config_integer(config, "model.n_layers");
+  const int most = ebb_config_flag(config, "model.layer.bidirectional") ? EBB_RATES / 2 : EBB_RATES;
   *out = (EbbUnstable)ebb_config_choice(config, "model.layer.unstable");
-  if (*out != EBB_UNSTABLE_WARN || layers <= EBB_RATES) return EBB_OK;
+  if (*out != EBB_UNSTABLE_WARN || layers <= most) return EBB_OK;
   return ebb_fail(EBB_INVALID,
                   "model.layer.unstable=warn (%s) watches at most %d layers, and model.n_layers is %lld",
-                  ebb_config_origin(config, "model.layer.unstable"), EBB_RATES, (long long)layers);
+                  ebb_config_origin(config, "model.layer.unstable"), most, (long long)layers);
 }
 
 static bool falls_back(const EbbConfig *config) {

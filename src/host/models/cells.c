@@ -4,21 +4,38 @@
 #include <stdlib.h>
 
 #include "ebb/ops/cell.h"
+#include "ebb/ops/join.h"
+#include "ebb/ops/residual.h"
+#include "ebb/ops/reverse.h"
 #include "host/models/cell_config.h"
+
+static EbbStatus allocate(const EbbConfig *config, int64_t layers, EbbCells *cells) {
+  const bool both = ebb_config_flag(config, "model.layer.bidirectional");
+  cells->cell = calloc((size_t)layers, sizeof(EbbCell *));
+  if (both) cells->backwards = calloc((size_t)layers, sizeof(EbbCell *));
+  if (cells->cell && (cells->backwards || !both)) return EBB_OK;
+  return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
+}
+
+/* Features that a layer gives to the next one. */
+static int64_t width_of(const EbbCells *cells, int64_t i) {
+  return cells->cell[i]->output.width + (cells->backwards ? cells->backwards[i]->output.width : 0);
+}
 
 static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells) {
   const int64_t layers = ebb_config_integer(config, "model.n_layers");
-  cells->cell = calloc((size_t)layers, sizeof(EbbCell *));
-  if (!cells->cell) return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
+  EBB_TRY(allocate(config, layers, cells));
   EbbUnstable unstable;
   EBB_TRY(ebb_unstable_from_config(config, &unstable));
   cells->unstable_fails = unstable == EBB_UNSTABLE_ERROR, cells->watched = unstable == EBB_UNSTABLE_WARN;
   cells->approximate = ebb_config_flag(config, "model.layer.approximate");
   cells->truncate = ebb_config_integer(config, "trainer.truncated_bptt_steps");
+  cells->dropout = ebb_config_number(config, "model.dropout");
   for (int64_t i = 0, inputs = d_input; i < layers; i++) {
     EBB_TRY(ebb_cell_of_layer(config, i, inputs, &cells->cell[i]));
     cells->n = i + 1;
-    inputs = cells->cell[i]->output.width;
+    if (cells->backwards) EBB_TRY(ebb_cell_of_layer(config, layers + i, inputs, &cells->backwards[i]));
+    inputs = width_of(cells, i);
   }
   return EBB_OK;
 }
@@ -37,39 +54,85 @@ EbbStatus ebb_cells_from_config(const EbbConfig *config, int64_t d_input, EbbCel
 
 void ebb_cells_destroy(EbbCells *cells) {
   if (!cells) return;
-  for (int64_t i = 0; i < cells->n; i++) ebb_cell_destroy(cells->cell[i]);
+  for (int64_t i = 0; i < cells->n; i++) {
+    ebb_cell_destroy(cells->cell[i]);
+    if (cells->backwards) ebb_cell_destroy(cells->backwards[i]);
+  }
   free((void *)cells->cell);
+  free((void *)cells->backwards);
   free(cells);
 }
 
-int64_t ebb_cells_outputs(const EbbCells *cells) { return cells->cell[cells->n - 1]->output.width; }
+int64_t ebb_cells_outputs(const EbbCells *cells) { return width_of(cells, cells->n - 1); }
 
-static EbbStatus record_layer(EbbGraph *graph, const EbbCells *cells, int64_t i, EbbValue elapsed,
-                              EbbValue lengths, EbbRates *rates, EbbValue *x) {
-  const EbbCell *cell = cells->cell[i];
+/* A stack in a graph: what all its layers share. */
+typedef struct Stack {
+  EbbGraph *graph;
+  const EbbCells *cells;
+  EbbValue lengths, elapsed[2]; /* elapsed: of both directions */
+  EbbRates *rates;
+  int layer; /* the present one */
+} Stack;
+
+static EbbStatus turn(const Stack *stack, const char *scope, bool intervals, EbbValue x, EbbValue *y) {
+  const EbbReverseConfig config = {.intervals = intervals};
+  const EbbValue inputs[] = {x, stack->lengths};
+  return ebb_graph_apply(stack->graph, &ebb_reverse_op, scope, &config, sizeof config, inputs, 2, y, 1);
+}
+
+static EbbStatus record_cell(const Stack *stack, const EbbCell *cell, const char *scope, EbbValue elapsed,
+                             EbbValue x, EbbValue *y) {
+  const EbbCells *cells = stack->cells;
   const EbbCellConfig config = {.cell = cell,
                                 .has_elapsed = elapsed != EBB_NO_VALUE,
-                                .has_lengths = lengths != EBB_NO_VALUE,
+                                .has_lengths = stack->lengths != EBB_NO_VALUE,
                                 .unstable_fails = cells->unstable_fails && cell->rate_limit > 0,
                                 .approximate = cells->approximate,
                                 .truncate = cells->truncate};
-  EbbValue inputs[3] = {*x}, outputs[3];
+  EbbValue inputs[3] = {x}, outputs[3];
   int n = 1;
   if (config.has_elapsed) inputs[n++] = elapsed;
-  if (config.has_lengths) inputs[n++] = lengths;
-  char scope[64];
-  snprintf(scope, sizeof scope, "layers.%lld.layer", (long long)i);
-  EBB_TRY(ebb_graph_apply(graph, &ebb_cell_op, scope, &config, sizeof config, inputs, n, outputs,
+  if (config.has_lengths) inputs[n++] = stack->lengths;
+  EBB_TRY(ebb_graph_apply(stack->graph, &ebb_cell_op, scope, &config, sizeof config, inputs, n, outputs,
                           cell->rate.width ? 3 : 2));
-  *x = outputs[0];
+  *y = outputs[0];
   if (!cells->watched || cell->rate_limit <= 0) return EBB_OK;
-  rates->met[rates->n++] = outputs[2], rates->limit = cell->rate_limit;
-  return ebb_graph_output(graph, outputs[2]);
+  EbbRates *rates = stack->rates;
+  rates->layer[rates->n] = stack->layer, rates->limit = (double)cell->rate_limit;
+  rates->met[rates->n++] = outputs[2];
+  return ebb_graph_output(stack->graph, outputs[2]);
+}
+
+/* y = (y, cell backwards in time on x). */
+static EbbStatus record_backwards(const Stack *stack, EbbValue x, EbbValue *y) {
+  char scope[64];
+  snprintf(scope, sizeof scope, "layers.%d.backwards", stack->layer);
+  EbbValue back = EBB_NO_VALUE;
+  EBB_TRY(turn(stack, scope, false, x, &back));
+  EBB_TRY(record_cell(stack, stack->cells->backwards[stack->layer], scope, stack->elapsed[1], back, &back));
+  EBB_TRY(turn(stack, scope, false, back, &back));
+  const EbbValue both[] = {*y, back};
+  return ebb_graph_apply(stack->graph, &ebb_join_op, scope, NULL, 0, both, 2, y, 1);
+}
+
+static EbbStatus record_layer(const Stack *stack, EbbValue *x) {
+  const EbbResidualConfig dropout = {.dropout = stack->cells->dropout};
+  char scope[64];
+  snprintf(scope, sizeof scope, "layers.%d.layer", stack->layer);
+  EbbValue y = EBB_NO_VALUE;
+  EBB_TRY(record_cell(stack, stack->cells->cell[stack->layer], scope, stack->elapsed[0], *x, &y));
+  if (stack->cells->backwards) EBB_TRY(record_backwards(stack, *x, &y));
+  *x = y;
+  if (dropout.dropout <= 0) return EBB_OK;
+  return ebb_graph_apply(stack->graph, &ebb_residual_op, scope, &dropout, sizeof dropout, &y, 1, x, 1);
 }
 
 EbbStatus ebb_cells_record(EbbGraph *graph, const EbbCells *cells, EbbValue x, EbbValue elapsed,
                            EbbValue lengths, EbbRates *rates, EbbValue *y) {
-  for (int64_t i = 0; i < cells->n; i++) EBB_TRY(record_layer(graph, cells, i, elapsed, lengths, rates, &x));
+  Stack stack = {graph, cells, lengths, {elapsed, EBB_NO_VALUE}, rates, 0};
+  if (cells->backwards && elapsed != EBB_NO_VALUE)
+    EBB_TRY(turn(&stack, "elapsed", true, elapsed, &stack.elapsed[1]));
+  for (; stack.layer < cells->n; stack.layer++) EBB_TRY(record_layer(&stack, &x));
   *y = x;
   return EBB_OK;
 }

@@ -143,7 +143,10 @@ static EbbStatus record_lnn(EbbGraph *graph, const EbbSequence *model, EbbSequen
   const EbbLnnStates states = {.stiffness = v->rates.met};
   EBB_TRY(ebb_lnn_record(graph, "lnn", &lnn, x, v->elapsed, v->lengths, &states, y));
   v->rates.n = (int)lnn.layers, v->rates.limit = lnn.solver.tableau->real_limit;
-  for (int i = 0; i < v->rates.n; i++) EBB_TRY(ebb_graph_output(graph, v->rates.met[i]));
+  for (int i = 0; i < v->rates.n; i++) {
+    v->rates.layer[i] = i;
+    EBB_TRY(ebb_graph_output(graph, v->rates.met[i]));
+  }
   return EBB_OK;
 }
 

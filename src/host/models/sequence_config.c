@@ -93,6 +93,9 @@ EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) {
                        .pooling = ebb_config_choice(config, "decoder.mode") == 0 ? EBB_POOLING_LAST
                                                                                  : EBB_POOLING_MEAN};
   out->liquid_net = ebb_config_names_lnn(config);
+  if (out->liquid_net && ebb_config_flag(config, "model.layer.bidirectional"))
+    return ebb_fail(EBB_UNSUPPORTED, "model.layer.bidirectional (%s): lnn runs forwards only",
+                    ebb_config_origin(config, "model.layer.bidirectional"));
   if (out->liquid_net) return ebb_lnn_from_config(config, &out->lnn);
   return ebb_config_names_cell(config) ? EBB_OK : ebb_s4_layer_from_config(config, &out->layer);
 }

@@ -130,6 +130,9 @@ EbbStatus ebb_stream_create(const EbbParams *params, const EbbSequence *model, i
   if (model->liquid_net)
     return ebb_fail(EBB_UNSUPPORTED,
                     "a model of lnn layers is streamed by ebb_lnn_stream_create (ebb/lnn.h)");
+  if (model->cells && model->cells->backwards)
+    return ebb_fail(EBB_UNSUPPORTED,
+                    "cells that run backwards in time (model.layer.bidirectional) cannot be streamed");
   if (B < 1) return ebb_fail(EBB_INVALID, "a stream needs at least 1 row, not %lld", (long long)B);
   EbbStream *stream = calloc(1, sizeof *stream);
   if (!stream) return ebb_fail(EBB_MEMORY, "no memory for a stream");

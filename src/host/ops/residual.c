@@ -12,11 +12,12 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   char text[96];
   if (!(c->dropout >= 0 && c->dropout < 1))
     return ebb_fail(EBB_INVALID, "%s: dropout %g is outside 0 <= p < 1", ebb_setup_where(setup), c->dropout);
-  EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, -1, false, &a->x));
-  EBB_TRY(ebb_setup_input(setup, 1, EBB_F32, -1, false, &a->r));
-  EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
-  EBB_TRY(ebb_setup_input_grad(setup, 1, &a->dr, &a->add_dr));
-  const EbbShape shape = ebb_setup_shape(setup, 0), other = ebb_setup_shape(setup, 1);
+  const int r = ebb_setup_inputs(setup) - 1;
+  EBB_TRY(ebb_setup_input(setup, r, EBB_F32, -1, false, &a->r));
+  EBB_TRY(ebb_setup_input_grad(setup, r, &a->dr, &a->add_dr));
+  if (r > 0) EBB_TRY(ebb_setup_input(setup, 0, EBB_F32, -1, false, &a->x));
+  if (r > 0) EBB_TRY(ebb_setup_input_grad(setup, 0, &a->dx, &a->add_dx));
+  const EbbShape shape = ebb_setup_shape(setup, 0), other = ebb_setup_shape(setup, r);
   if (!ebb_shape_equal(&shape, &other))
     return ebb_fail(EBB_SHAPE, "%s: input 1 has shape %s, which is not that of input 0",
                     ebb_setup_where(setup), ebb_shape_text(&other, text, sizeof text));
@@ -37,10 +38,11 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
 #pragma omp parallel for num_threads(EBB_THREADS(run))
   for (int64_t at = 0; at < a->size; at += BLOCK) {
     const int64_t n = ebb_min64(BLOCK, a->size - at);
-    const float *restrict x = a->x + at, *restrict r = a->r + at;
+    const float *restrict x = a->x ? a->x + at : NULL, *restrict r = a->r + at;
     float *restrict y = a->y + at, factor[BLOCK];
     factors(a, run, at, n, factor);
-    for (int64_t i = 0; i < n; i++) y[i] = x[i] + factor[i] * r[i];
+    for (int64_t i = 0; i < n; i++) y[i] = factor[i] * r[i];
+    for (int64_t i = 0; x && i < n; i++) y[i] += x[i];
   }
   return EBB_OK;
 }

@@ -6,9 +6,9 @@
 
 static const char *const split_names[EBB_SPLITS] = {"train", "val", "test"};
 
-/* The largest rate * step that a layer of cells met in a split. */
+/* The largest rate * step that cells met in a split. */
 typedef struct Met {
-  int n;
+  int n, layer[EBB_RATES];
   double most[EBB_RATES], limit;
 } Met;
 
@@ -27,7 +27,10 @@ static EbbStatus note_rate(const Recorded *recorded, EbbValue value, double *mos
 static EbbStatus note_rates(const Recorded *recorded, Met *met) {
   const EbbRates *rates = &recorded->values.rates;
   met->n = rates->n, met->limit = rates->limit;
-  for (int i = 0; i < rates->n; i++) EBB_TRY(note_rate(recorded, rates->met[i], &met->most[i]));
+  for (int i = 0; i < rates->n; i++) {
+    met->layer[i] = rates->layer[i];
+    EBB_TRY(note_rate(recorded, rates->met[i], &met->most[i]));
+  }
   return EBB_OK;
 }
 
@@ -38,7 +41,7 @@ static void warn(const Met *met, EbbSplit split, const EbbWatcher *watcher) {
     snprintf(line, sizeof line,
              "warning: layer %d met rate x step = %.3g on %s, and its solver is unstable beyond %.3g: more "
              "unfolds, or model.layer.unstable=fall_back",
-             i, met->most[i], split_names[split], met->limit);
+             met->layer[i], met->most[i], split_names[split], met->limit);
     watcher->line(watcher->context, line);
   }
 }
