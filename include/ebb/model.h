@@ -84,6 +84,7 @@ typedef struct EbbSequence {
   int64_t d_model, n_layers;
   bool prenorm, residual;
   EbbNorm norm;
+  bool norm_lengths; /* with use_lengths: norm BATCH leaves out what is beyond each row's length */
   double dropout;
   EbbS4Layer layer;
   EbbCells *cells; /* NULL: S4 blocks. Lifetime: until ebb_sequence_release; copies of the struct share it */

@@ -22,23 +22,46 @@ __device__ __forceinline__ EbbSegment ebb_segment(const EbbBatchNormArgs &a, int
 }
 
 /* Some of a thread's places in a segment, V neighbours each: offsets in the tensor, EBB_NO_PLACE past the
-   end; slot: number of the first within the segment, the others follow T V apart. T threads a block. */
-template <int V, int T> struct EbbPlaces { int64_t at[EBB_CHANNEL_LOADS], slot; };
+   end; slot: number of the first within the segment, the others follow T V apart. T threads a block. MASKED:
+   only valid[u] of the neighbours lie within their row's length; the others are padding. */
+template <int V_, int T_, bool MASKED_> struct EbbPlaces {
+  static constexpr int V = V_, T = T_;
+  static constexpr bool MASKED = MASKED_;
+  int64_t at[EBB_CHANNEL_LOADS], slot;
+  int valid[EBB_CHANNEL_LOADS];
 
-/* Calls visit(places) until all of a thread's places were given. All threads make the same calls. */
-template <int V, int T, class Visit>
+  /* How many of the neighbours count. */
+  __device__ __forceinline__ int count(int u) const {
+    return MASKED ? valid[u] : at[u] == EBB_NO_PLACE ? 0 : V;
+  }
+  /* The value of neighbour j, 0 where that is padding. */
+  __device__ __forceinline__ float keep(int u, int j, float value) const {
+    return MASKED && j >= valid[u] ? 0.0f : value;
+  }
+};
+
+/* Of V neighbours from position l of row b on, those that count. */
+__device__ __forceinline__ int ebb_valid_of(const EbbBatchNormArgs &a, int64_t b, int64_t l, int V) {
+  const int64_t left = ebb_batch_norm_valid(&a, b) - l;
+  return left < 0 ? 0 : left < V ? (int)left : V;
+}
+
+/* Calls visit(places) until all of a thread's places P were given. All threads make the same calls. */
+template <class P, class Visit>
 __device__ __forceinline__ void ebb_visit(const EbbBatchNormArgs &a, const EbbSegment &s, Visit visit) {
-  constexpr int STEP = T * V;
-  const int64_t step_l = STEP % a.L, step_at = STEP / a.L * a.H * a.L + step_l;
-  int64_t i = s.begin + (int64_t)threadIdx.x * V, l = i % a.L, at = (i / a.L * a.H + s.h) * a.L + l;
+  constexpr int STEP = P::T * P::V;
+  const int64_t step_b = STEP / a.L, step_l = STEP % a.L, step_at = step_b * a.H * a.L + step_l;
+  int64_t i = s.begin + (int64_t)threadIdx.x * P::V, b = i / a.L, l = i % a.L, at = (b * a.H + s.h) * a.L + l;
   for (int64_t base = s.begin; base < s.end; base += EBB_CHANNEL_LOADS * STEP) {
-    EbbPlaces<V, T> places;
+    P places;
     places.slot = i - s.begin;
 #pragma unroll
     for (int u = 0; u < EBB_CHANNEL_LOADS; u++) {
-      places.at[u] = i < s.end ? at : (int64_t)EBB_NO_PLACE;
-      i += STEP, at += step_at, l += step_l;
-      if (l >= a.L) l -= a.L, at += (a.H - 1) * a.L; /* into the next row of the channel */
+      const bool there = i < s.end;
+      places.at[u] = there ? at : (int64_t)EBB_NO_PLACE;
+      if constexpr (P::MASKED) places.valid[u] = there ? ebb_valid_of(a, b, l, P::V) : 0;
+      i += STEP, at += step_at, l += step_l, b += step_b;
+      if (l >= a.L) l -= a.L, b++, at += (a.H - 1) * a.L; /* into the next row of the channel */
     }
     visit(places);
   }
@@ -62,36 +85,49 @@ template <int V, class S> __device__ __forceinline__ void ebb_put(S *x, int64_t 
     store(x, i, v[0]);
 }
 
-template <int V, int T, class S>
-__device__ __forceinline__ EbbPlaceValues<V> ebb_load_places(const S *x, const EbbPlaces<V, T> &places) {
-  EbbPlaceValues<V> v;
+/* What x has at places, 0 for padding, of which no more is read than its neighbours need. */
+template <class P, class S>
+__device__ __forceinline__ EbbPlaceValues<P::V> ebb_load_places(const S *x, const P &places) {
+  EbbPlaceValues<P::V> v;
 #pragma unroll
-  for (int u = 0; u < EBB_CHANNEL_LOADS; u++) ebb_get<V>(x, places.at[u], v.of[u]);
+  for (int u = 0; u < EBB_CHANNEL_LOADS; u++) {
+    ebb_get<P::V>(x, places.count(u) > 0 ? places.at[u] : (int64_t)EBB_NO_PLACE, v.of[u]);
+    for (int j = 0; j < P::V; j++) v.of[u][j] = places.keep(u, j, v.of[u][j]);
+  }
   return v;
 }
-template <int V, int T, class S>
-__device__ __forceinline__ void ebb_store_places(S *y, const EbbPlaces<V, T> &places,
-                                                 const EbbPlaceValues<V> &v) {
+/* Padding is written too. */
+template <class P, class S>
+__device__ __forceinline__ void ebb_store_places(S *y, const P &places, const EbbPlaceValues<P::V> &v) {
 #pragma unroll
   for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
-    if (places.at[u] != EBB_NO_PLACE) ebb_put<V>(y, places.at[u], v.of[u]);
+    if (places.at[u] != EBB_NO_PLACE) ebb_put<P::V>(y, places.at[u], v.of[u]);
+}
+/* Adds to what is there, to padding nothing. */
+template <class P, class S>
+__device__ __forceinline__ void ebb_add_places(S *y, const P &places, EbbPlaceValues<P::V> v) {
+  EbbPlaceValues<P::V> old;
+#pragma unroll
+  for (int u = 0; u < EBB_CHANNEL_LOADS; u++) ebb_get<P::V>(y, places.at[u], old.of[u]);
+  for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
+    for (int j = 0; j < P::V; j++) v.of[u][j] += old.of[u][j];
+  ebb_store_places(y, places, v);
 }
 
 /* The same in shared memory, which then has one value for each of the segment. */
-template <int V, int T, class S>
-__device__ __forceinline__ void ebb_hold_places(S *held, const EbbPlaces<V, T> &places,
-                                                const EbbPlaceValues<V> &v) {
+template <class P, class S>
+__device__ __forceinline__ void ebb_hold_places(S *held, const P &places, const EbbPlaceValues<P::V> &v) {
 #pragma unroll
   for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
-    if (places.at[u] != EBB_NO_PLACE) ebb_put<V>(held, places.slot + u * T * V, v.of[u]);
+    if (places.at[u] != EBB_NO_PLACE) ebb_put<P::V>(held, places.slot + u * P::T * P::V, v.of[u]);
 }
-template <int V, int T, class S>
-__device__ __forceinline__ EbbPlaceValues<V> ebb_held_places(const S *held, const EbbPlaces<V, T> &places) {
-  EbbPlaceValues<V> v;
+template <class P, class S>
+__device__ __forceinline__ EbbPlaceValues<P::V> ebb_held_places(const S *held, const P &places) {
+  EbbPlaceValues<P::V> v;
 #pragma unroll
   for (int u = 0; u < EBB_CHANNEL_LOADS; u++) {
-    const int64_t slot = places.at[u] == EBB_NO_PLACE ? (int64_t)EBB_NO_PLACE : places.slot + u * T * V;
-    ebb_get<V>(held, slot, v.of[u]);
+    const int64_t slot = places.at[u] == EBB_NO_PLACE ? (int64_t)EBB_NO_PLACE : places.slot + u * P::T * P::V;
+    ebb_get<P::V>(held, slot, v.of[u]);
   }
   return v;
 }
@@ -99,18 +135,19 @@ __device__ __forceinline__ EbbPlaceValues<V> ebb_held_places(const S *held, cons
 /* ---- moments ---- */
 
 /* Of what the lanes of a warp hold; every lane gets it. */
-template <int V, int T>
-__device__ EbbMoments ebb_warp_moments(const EbbPlaces<V, T> &places, const EbbPlaceValues<V> &v) {
+template <class P> __device__ EbbMoments ebb_warp_moments(const P &places, const EbbPlaceValues<P::V> &v) {
   float sum = 0, deviation = 0, squares = 0;
   int count = 0;
   for (int u = 0; u < EBB_CHANNEL_LOADS; u++) {
-    count += V * __popc(__ballot_sync(EBB_FULL_WARP, places.at[u] != EBB_NO_PLACE));
-    for (int j = 0; j < V; j++) sum += v.of[u][j];
+    count += P::MASKED ? places.valid[u]
+                       : P::V * __popc(__ballot_sync(EBB_FULL_WARP, places.at[u] != EBB_NO_PLACE));
+    for (int j = 0; j < P::V; j++) sum += v.of[u][j];
   }
+  if constexpr (P::MASKED) count = warp_sum(count);
   const float shift = warp_sum(sum) / (float)(count > 0 ? count : 1);
   for (int u = 0; u < EBB_CHANNEL_LOADS; u++)
-    for (int j = 0; j < V; j++) {
-      const float d = places.at[u] == EBB_NO_PLACE ? 0.0f : v.of[u][j] - shift;
+    for (int j = 0; j < P::V; j++) {
+      const float d = j < places.count(u) ? v.of[u][j] - shift : 0.0f;
       deviation += d, squares += d * d;
     }
   deviation = warp_sum(deviation), squares = warp_sum(squares);

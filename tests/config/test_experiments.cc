@@ -239,8 +239,8 @@ TEST(Experiments, NormsAreThePublishedOnes) {
 }
 
 TEST(Experiments, FixedTwinsDifferOnlyWhereTheySay) {
-  const std::set<std::string> allowed = {"_name_", "num_training_steps", "val_split", "bucket_quantum",
-                                         "sort_window"};
+  const std::set<std::string> allowed = {"_name_",         "num_training_steps", "val_split",
+                                         "bucket_quantum", "norm_padding",       "sort_window"};
   const std::pair<const char *, int64_t> twins[] = {{"listops", 96000 / 12 * 40},
                                                     {"imdb", 22500 / 8 * 50},
                                                     {"aan", 147086 / 16 * 20},
@@ -251,6 +251,9 @@ TEST(Experiments, FixedTwinsDifferOnlyWhereTheySay) {
     const Config published(std::string("lra/s4-lra-") + task),
         fixed(std::string("lra/s4-lra-") + task + "-fixed");
     EXPECT_EQ(fixed.integer("scheduler.num_training_steps"), steps) << "the end of the training";
+    EXPECT_EQ(choice(published, "model.norm_padding"), 0) << "as published";
+    EXPECT_EQ(choice(fixed, "model.norm_padding"), ebb_config_flag(fixed.config, "decoder.use_lengths"))
+        << "padding, where there is any, counts in no statistic";
     const auto a = published.lines(), b = fixed.lines();
     ASSERT_EQ(a.size(), b.size());
     for (size_t i = 0; i < a.size(); i++) {

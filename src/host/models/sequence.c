@@ -32,12 +32,14 @@ static EbbStatus record_encoder(EbbGraph *graph, const EbbSequence *model, EbbVa
              : apply1(graph, &ebb_encode_linear_op, "encoder", &linear, sizeof linear, input, out);
 }
 
-static EbbStatus record_norm(EbbGraph *graph, EbbNorm norm, const char *scope, EbbValue x, EbbValue *y) {
+static EbbStatus record_norm(EbbGraph *graph, const EbbSequence *model, const char *scope, EbbValue lengths,
+                             EbbValue x, EbbValue *y) {
   EbbBatchNormConfig batch = {.eps = EBB_NORM_EPS, .momentum = norm_momentum};
   EbbLayerNormConfig layer = {.eps = EBB_NORM_EPS};
-  switch (norm) {
+  const EbbValue inputs[] = {x, model->norm_lengths ? lengths : EBB_NO_VALUE};
+  switch (model->norm) {
   case EBB_NORM_BATCH:
-    return apply1(graph, &ebb_batch_norm_op, scope, &batch, sizeof batch, x, y);
+    return ebb_graph_apply(graph, &ebb_batch_norm_op, scope, &batch, sizeof batch, inputs, 2, y, 1);
   case EBB_NORM_LAYER:
     return apply1(graph, &ebb_layer_norm_op, scope, &layer, sizeof layer, x, y);
   case EBB_NORM_LAYER_SCALAR:
@@ -55,9 +57,9 @@ static EbbStatus record_block(EbbGraph *graph, const EbbSequence *model, int64_t
   snprintf(layer, sizeof layer, "layers.%lld.layer", (long long)index);
   snprintf(norm, sizeof norm, "layers.%lld.norm", (long long)index);
   EbbValue u = *x, y = EBB_NO_VALUE, residual = model->residual ? *x : EBB_NO_VALUE;
-  if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, norm, *x, &u));
+  if (model->prenorm) EBB_TRY(record_norm(graph, model, norm, lengths, *x, &u));
   EBB_TRY(ebb_s4_record(graph, layer, &model->layer, u, lengths, residual, model->dropout, &y, NULL));
-  if (!model->prenorm) EBB_TRY(record_norm(graph, model->norm, norm, y, &y));
+  if (!model->prenorm) EBB_TRY(record_norm(graph, model, norm, lengths, y, &y));
   *x = y;
   return EBB_OK;
 }
@@ -128,7 +130,7 @@ static EbbStatus record_blocks(EbbGraph *graph, const EbbSequence *model, const 
   EbbValue x = EBB_NO_VALUE;
   EBB_TRY(record_encoder(graph, model, v->input, &x));
   for (int64_t i = 0; i < model->n_layers; i++) EBB_TRY(record_block(graph, model, i, v->lengths, &x));
-  if (model->prenorm) EBB_TRY(record_norm(graph, model->norm, "norm", x, &x));
+  if (model->prenorm) EBB_TRY(record_norm(graph, model, "norm", v->lengths, x, &x));
   return record_readout(graph, model, x, v->lengths, read);
 }
 

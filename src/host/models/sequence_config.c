@@ -89,6 +89,7 @@ EbbStatus ebb_sequence_from_keys(const EbbConfig *config, EbbSequence *out) {
                        .prenorm = ebb_config_flag(config, "model.prenorm"),
                        .residual = ebb_config_choice(config, "model.residual") == 1,
                        .norm = norm_of(config),
+                       .norm_lengths = ebb_config_choice(config, "model.norm_padding") == 1,
                        .dropout = ebb_config_number(config, "model.dropout"),
                        .pooling = ebb_config_choice(config, "decoder.mode") == 0 ? EBB_POOLING_LAST
                                                                                  : EBB_POOLING_MEAN};

@@ -1,5 +1,8 @@
 #include "ebb/ops/batch_norm.h"
 
+#include <string.h>
+
+#include "ebb/fault.h"
 #include "host/cpu.h"
 #include "host/rows.h"
 
@@ -14,7 +17,18 @@ static EbbStatus set_up_buffers(EbbSetup *setup, EbbBatchNormArgs *a) {
   EBB_TRY(ebb_setup_buffer(setup, &bias, &a->running_mean));
   EBB_TRY(ebb_setup_buffer(setup, &weight, &a->running_var));
   EBB_TRY(ebb_setup_saved(setup, (size_t)a->H * sizeof(float), &a->mean));
+  EBB_TRY(ebb_setup_saved(setup, (size_t)a->H * sizeof(double), &a->count));
   return ebb_setup_saved(setup, (size_t)a->H * sizeof(float), &a->rstd);
+}
+
+static EbbStatus set_up_lengths(EbbSetup *setup, EbbBatchNormArgs *a) {
+  a->lengths = NULL;
+  if (ebb_setup_inputs(setup) < 2) return EBB_OK;
+  EBB_TRY(ebb_setup_input(setup, 1, EBB_I32, 1, true, &a->lengths));
+  const EbbShape lengths = ebb_setup_shape(setup, 1);
+  if (lengths.dim[0] == a->B) return EBB_OK;
+  return ebb_fail(EBB_SHAPE, "%s: %lld lengths for a batch of %lld", ebb_setup_where(setup),
+                  (long long)lengths.dim[0], (long long)a->B);
 }
 
 static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
@@ -29,6 +43,7 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   EbbShape shape = ebb_setup_shape(setup, 0);
   a->B = shape.dim[0], a->H = shape.dim[1], a->L = shape.dim[2];
   a->eps = c->eps, a->momentum = c->momentum;
+  EBB_TRY(set_up_lengths(setup, a));
   EBB_TRY(set_up_buffers(setup, a));
   if (ebb_setup_backend(setup) == EBB_CUDA) {
     a->segments = ebb_batch_norm_segments(a->B, a->H, a->L);
@@ -38,10 +53,23 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *out) {
   return ebb_setup_output_grad(setup, 0, &a->dy);
 }
 
+static EbbStatus check_lengths(const EbbBatchNormArgs *a, const EbbRun *run) {
+  int64_t values = 0;
+  for (int64_t b = 0; b < a->B; b++) {
+    if (a->lengths && a->lengths[b] != ebb_batch_norm_valid(a, b))
+      return ebb_fault_fail(EBB_FAULT_NORM_LENGTH, (double)b, (double)a->lengths[b], (double)a->L, 0);
+    values += ebb_batch_norm_valid(a, b);
+  }
+  return run->training && values < 2 ? ebb_fault_fail(EBB_FAULT_NORM_VALUES, (double)values, 0, 0, 0)
+                                     : EBB_OK;
+}
+
 static void batch_statistics(const EbbBatchNormArgs *a, int64_t h) {
   EbbMoments moments = {0};
-  for (int64_t b = 0; b < a->B; b++) ebb_moments_add_row(&moments, a->x + (b * a->H + h) * a->L, a->L);
+  for (int64_t b = 0; b < a->B; b++)
+    ebb_moments_add_row(&moments, a->x + (b * a->H + h) * a->L, ebb_batch_norm_valid(a, b));
   const double unbiased = moments.squares / (moments.count - 1);
+  a->count[h] = moments.count;
   a->mean[h] = (float)moments.mean;
   a->rstd[h] = ebb_batch_norm_rstd(moments.squares / moments.count, a->eps);
   a->running_mean[h] = ebb_batch_norm_running(a->running_mean[h], moments.mean, a->momentum);
@@ -51,15 +79,18 @@ static void batch_statistics(const EbbBatchNormArgs *a, int64_t h) {
 static void normalise(const EbbBatchNormArgs *a, int64_t h) {
   const float mean = a->mean[h], scale = a->rstd[h] * a->weight[h], bias = a->bias[h];
   for (int64_t b = 0; b < a->B; b++) {
+    const int64_t valid = ebb_batch_norm_valid(a, b);
     const float *restrict x = a->x + (b * a->H + h) * a->L;
     float *restrict y = a->y + (b * a->H + h) * a->L;
-    for (int64_t l = 0; l < a->L; l++) y[l] = ebb_norm_apply(x[l], mean, scale, bias);
+    for (int64_t l = 0; l < valid; l++) y[l] = ebb_norm_apply(x[l], mean, scale, bias);
+    memset(y + valid, 0, (size_t)(a->L - valid) * sizeof *y);
   }
 }
 
 static EbbStatus forward(const void *args, const EbbRun *run) {
   const EbbBatchNormArgs *a = args;
   EBB_TRY(ebb_batch_norm_check(a, run));
+  EBB_TRY(check_lengths(a, run));
 #pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
   for (int64_t h = 0; h < a->H; h++) {
     if (run->training) {
@@ -73,31 +104,36 @@ static EbbStatus forward(const void *args, const EbbRun *run) {
   return EBB_OK;
 }
 
+static void row_gradient(const EbbBatchNormArgs *a, int64_t b, int64_t h, float mean_dy, float mean_dot) {
+  const float mean = a->mean[h], scale = a->rstd[h] * a->weight[h];
+  const int64_t row = (b * a->H + h) * a->L, valid = ebb_batch_norm_valid(a, b);
+  const float *restrict x = a->x + row, *restrict dy = a->dy + row;
+  float *restrict dx = a->dx + row;
+  if (a->add_dx) {
+    for (int64_t l = 0; l < valid; l++)
+      dx[l] += ebb_batch_norm_dx(dy[l], x[l], mean, scale, mean_dy, mean_dot);
+    return;
+  }
+  for (int64_t l = 0; l < valid; l++) dx[l] = ebb_batch_norm_dx(dy[l], x[l], mean, scale, mean_dy, mean_dot);
+  memset(dx + valid, 0, (size_t)(a->L - valid) * sizeof *dx);
+}
+
 static void channel_gradient(const EbbBatchNormArgs *a, int64_t h, bool training) {
-  const float mean = a->mean[h], rstd = a->rstd[h], scale = rstd * a->weight[h];
+  const float mean = a->mean[h], rstd = a->rstd[h];
   double sum = 0, dot = 0;
   for (int64_t b = 0; b < a->B; b++) {
     const float *x = a->x + (b * a->H + h) * a->L, *dy = a->dy + (b * a->H + h) * a->L;
-    sum += ebb_row_sum(dy, a->L);
-    dot += ebb_row_dot(x, mean, dy, a->L);
+    const int64_t valid = ebb_batch_norm_valid(a, b);
+    sum += ebb_row_sum(dy, valid);
+    dot += ebb_row_dot(x, mean, dy, valid);
   }
   dot *= (double)rstd;
   if (a->dweight) a->dweight[h] += (float)dot;
   if (a->dbias) a->dbias[h] += (float)sum;
   if (!a->dx) return;
-  const double count = (double)(a->B * a->L);
-  const float mean_dy = training ? (float)(sum / count) : 0;
-  const float mean_dot = training ? (float)(dot * (double)rstd / count) : 0;
-  for (int64_t b = 0; b < a->B; b++) {
-    const float *restrict x = a->x + (b * a->H + h) * a->L, *restrict dy = a->dy + (b * a->H + h) * a->L;
-    float *restrict dx = a->dx + (b * a->H + h) * a->L;
-    if (a->add_dx)
-      for (int64_t l = 0; l < a->L; l++)
-        dx[l] += ebb_batch_norm_dx(dy[l], x[l], mean, scale, mean_dy, mean_dot);
-    else
-      for (int64_t l = 0; l < a->L; l++)
-        dx[l] = ebb_batch_norm_dx(dy[l], x[l], mean, scale, mean_dy, mean_dot);
-  }
+  const float mean_dy = training ? (float)(sum / a->count[h]) : 0;
+  const float mean_dot = training ? (float)(dot * (double)rstd / a->count[h]) : 0;
+  for (int64_t b = 0; b < a->B; b++) row_gradient(a, b, h, mean_dy, mean_dot);
 }
 
 static EbbStatus backward(const void *args, const EbbRun *run) {
