@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "host/data/mfcc.h"
 #include "host/data/sklearn_split.h"
 #include "support/loaded.h"
 #include "support/real_data.h"
@@ -222,6 +223,50 @@ TEST_F(Audio, TenCommandsAreDealtByClass) {
     }
   }
   EXPECT_EQ(seen.size(), 40U);
+}
+
+// The same recordings in the same splits, as z-scores of their coefficients.
+TEST_F(Audio, CepstralCoefficientsAreThoseOfTheRecordings) {
+  write_archive();
+  const std::vector<std::string> keys = {"dataset.l_max=16000", "dataset.all_classes=false"};
+  const Loaded raw("sc", folder(), keys);
+  ASSERT_EQ(raw.status, EBB_OK) << raw.error;
+  for (const char *log_mels : {"true", "false"}) {
+    std::vector<std::string> more = keys;
+    more.insert(more.end(), {"dataset.mfcc=true", std::string("dataset.log_mels=") + log_mels});
+    const Loaded data("sc", folder(), more);
+    ASSERT_EQ(data.status, EBB_OK) << data.error;
+    EXPECT_EQ(data.set->d_input, EBB_MFCC_COEFFICIENTS);
+    EXPECT_EQ(data.set->longest, 161);
+    EXPECT_EQ(data.counts(), raw.counts());
+    EbbMfcc *mfcc = nullptr;
+    ASSERT_EQ(ebb_mfcc_create(16000, log_mels == std::string("false"), &mfcc), EBB_OK);
+    std::vector<std::vector<float>> made; // of every stored recording
+    for (int64_t s = 0; s < raw.split(EBB_TRAIN).n_stored; s++) {
+      made.emplace_back(size_t(161 * EBB_MFCC_COEFFICIENTS));
+      ebb_mfcc_make(mfcc, static_cast<const int16_t *>(raw.split(EBB_TRAIN).raw) + 16000 * s,
+                    made.back().data());
+    }
+    ebb_mfcc_destroy(mfcc);
+    const EbbSamples &train = data.split(EBB_TRAIN);
+    for (int k = 0; k < EBB_MFCC_COEFFICIENTS; k++) {
+      double mean = 0, squares = 0;
+      const double n = double(train.n_samples * 161);
+      const auto each = [&](const auto &visit) {
+        for (int64_t i = 0; i < train.n_samples; i++)
+          for (int64_t t = 0; t < 161; t++)
+            visit(double(made[size_t(train.order[i])][size_t(t * EBB_MFCC_COEFFICIENTS + k)]));
+      };
+      each([&](double v) { mean += v / n; });
+      each([&](double v) { squares += (v - mean) * (v - mean); });
+      for (int64_t s = 0; s < train.n_stored; s += 7)
+        for (int64_t t : {0, 80, 160}) {
+          const size_t at = size_t(t * EBB_MFCC_COEFFICIENTS + k);
+          EXPECT_NEAR(train.values[size_t(s * 161 * EBB_MFCC_COEFFICIENTS) + at],
+                      (double(made[size_t(s)][at]) - mean) / std::sqrt(squares / n), 1e-4);
+        }
+    }
+  }
 }
 
 TEST_F(Audio, MaximumOfTrainingIsSpreadOverTheClasses) {

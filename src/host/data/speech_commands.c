@@ -4,13 +4,14 @@
 
 #include "host/data/data_file.h"
 #include "host/data/folder_list.h"
+#include "host/data/mfcc.h"
 #include "host/data/sequence_sets.h"
 #include "host/data/sklearn_split.h"
 #include "host/data/store.h"
 #include "host/data/vocabulary.h"
 #include "host/data/wav.h"
 
-enum { RATE = 16000, LENGTH = 16000, TEN = 10, ALL = 35 };
+enum { RATE = 16000, LENGTH = 16000, FRAMES = 1 + LENGTH / EBB_MFCC_HOP, TEN = 10, ALL = 35 };
 
 /* In the published order, which numbers the classes. */
 static const char *const all_words[ALL] = {
@@ -30,6 +31,7 @@ typedef struct Archive {
   int n_words;
   EbbVocabulary listed[EBB_SPLITS]; /* WORD/FILE of validation and test */
   int64_t found[EBB_SPLITS];        /* of them, on the disk */
+  EbbMfcc *mfcc;                    /* NULL: samples are stored */
   EbbStore store;
   int64_t *split[EBB_SPLITS]; /* stored samples */
   int64_t n[EBB_SPLITS], capacity;
@@ -78,6 +80,16 @@ static EbbStatus join(Archive *a, EbbSplit split) {
   return EBB_OK;
 }
 
+static EbbStatus store_recording(Archive *a, const int16_t *numbers, int32_t label) {
+  float coefficients[FRAMES * EBB_MFCC_COEFFICIENTS];
+  EbbSample sample = {.elements = numbers, .n_steps = LENGTH, .labels = &label};
+  if (a->mfcc) {
+    ebb_mfcc_make(a->mfcc, numbers, coefficients);
+    sample.elements = coefficients, sample.n_steps = FRAMES;
+  }
+  return ebb_store_add(&a->store, &sample);
+}
+
 static EbbStatus take(Archive *a, const EbbWav *wav, const char *path, int32_t label, EbbSplit split) {
   int16_t padded[LENGTH] = {0};
   EBB_TRY(ebb_wav_expect(wav, path, 1, RATE));
@@ -86,8 +98,7 @@ static EbbStatus take(Archive *a, const EbbWav *wav, const char *path, int32_t l
     return ebb_fail(EBB_FORMAT, "%s: %lld samples; recordings of this data set have at most %d", path,
                     (long long)wav->n_frames, (int)LENGTH);
   memcpy(padded, wav->numbers, (size_t)wav->n_frames * sizeof *padded);
-  const EbbSample sample = {.elements = padded, .n_steps = LENGTH, .labels = &label};
-  EBB_TRY(ebb_store_add(&a->store, &sample));
+  EBB_TRY(store_recording(a, padded, label));
   return join(a, split);
 }
 
@@ -147,12 +158,24 @@ static EbbStatus split_all(Archive *a) {
   return EBB_OK;
 }
 
+static EbbStatus begin_store(Archive *a, const EbbConfig *config) {
+  const bool mfcc = ebb_config_flag(config, "dataset.mfcc");
+  if (mfcc) EBB_TRY(ebb_mfcc_create(LENGTH, !ebb_config_flag(config, "dataset.log_mels"), &a->mfcc));
+  EBB_TRY(ebb_store_create("sc", mfcc ? EBB_STORE_FLOATS : EBB_STORE_I16, &a->store));
+  a->store.dataset->d_input = mfcc ? EBB_MFCC_COEFFICIENTS : 1;
+  return EBB_OK;
+}
+
+static EbbStatus normalise(Archive *a, const EbbConfig *config) {
+  if (a->mfcc) return ebb_store_normalise(&a->store);
+  return ebb_store_normalise_steps(&a->store, ebb_config_number(config, "dataset.eps"));
+}
+
 static EbbStatus load(Archive *a, const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
   EBB_TRY(ebb_data_folder(&a->source, &a->folder));
   for (int split = EBB_VALIDATION; a->all && split < EBB_SPLITS; split++)
     EBB_TRY(read_list(a, (EbbSplit)split));
-  EBB_TRY(ebb_store_create("sc", EBB_STORE_I16, &a->store));
-  a->store.dataset->d_input = 1;
+  EBB_TRY(begin_store(a, config));
   a->store.dataset->n_classes = a->store.dataset->d_output = a->n_words;
   for (int word = 0; word < a->n_words; word++) {
     EBB_TRY(read_word(a, word));
@@ -160,7 +183,7 @@ static EbbStatus load(Archive *a, const EbbConfig *config, const EbbLoading *loa
   }
   EBB_TRY((a->all ? split_all : split_ten)(a));
   EBB_TRY(ebb_store_check_cut(&a->store, config));
-  EBB_TRY(ebb_store_normalise_steps(&a->store, ebb_config_number(config, "dataset.eps")));
+  EBB_TRY(normalise(a, config));
   return ebb_store_finish(&a->store, ebb_config_integer_or(config, "dataset.max_samples", 0), out);
 }
 
@@ -178,6 +201,7 @@ EbbStatus ebb_speech_commands_load(const EbbConfig *config, const EbbLoading *lo
   *out = NULL;
   const EbbStatus status = load(&a, config, loading, out);
   ebb_store_release(&a.store);
+  ebb_mfcc_destroy(a.mfcc);
   for (int split = 0; split < EBB_SPLITS; split++) {
     free(a.split[split]);
     ebb_vocabulary_clear(&a.listed[split]);
@@ -186,23 +210,26 @@ EbbStatus ebb_speech_commands_load(const EbbConfig *config, const EbbLoading *lo
   return status;
 }
 
-static EbbStatus add_word(const Archive *a, int word, EbbCacheKey *key) {
+static EbbStatus add_word(const Archive *a, int word, int64_t bytes, EbbCacheKey *key) {
   char *folder = NULL;
   EbbFolderList names;
   if (asprintf(&folder, "%s/%s", a->folder, a->words[word]) < 0)
     return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", a->words[word]);
   const EbbStatus status = ebb_folder_list(folder, ".wav", &names);
-  key->expected += (int64_t)names.n * LENGTH * (int64_t)sizeof(int16_t);
+  key->expected += names.n * bytes;
   ebb_folder_list_release(&names);
   free(folder);
   return status == EBB_OK ? ebb_cache_key_file(key, a->words[word]) : status;
 }
 
-static EbbStatus add_files(const Archive *a, EbbCacheKey *key) {
+static EbbStatus add_files(const Archive *a, const EbbConfig *config, EbbCacheKey *key) {
+  const int64_t recording = ebb_config_flag(config, "dataset.mfcc")
+                                ? FRAMES * EBB_MFCC_COEFFICIENTS * (int64_t)sizeof(float)
+                                : LENGTH * (int64_t)sizeof(int16_t);
   EBB_TRY(ebb_cache_key_folder(key, a->folder));
   for (int split = EBB_VALIDATION; a->all && split < EBB_SPLITS; split++)
     EBB_TRY(ebb_cache_key_file(key, lists[split]));
-  for (int word = 0; word < a->n_words; word++) EBB_TRY(add_word(a, word, key));
+  for (int word = 0; word < a->n_words; word++) EBB_TRY(add_word(a, word, recording, key));
   return EBB_OK;
 }
 
@@ -212,7 +239,7 @@ EbbStatus ebb_speech_commands_sources(const EbbConfig *config, EbbCacheKey *key)
   const bool given = strcmp(ebb_config_origin(config, "dataset.l_max"), "default") != 0;
   ebb_cache_key_setting(key, "dataset.l_max is", given ? "given" : "the default");
   EbbStatus status = ebb_data_folder(&a.source, &a.folder);
-  if (status == EBB_OK) status = add_files(&a, key);
+  if (status == EBB_OK) status = add_files(&a, config, key);
   free(a.folder);
   return status;
 }
