@@ -26,12 +26,15 @@ static EbbStatus read_pair(EbbTexts *texts, EbbSplit split, const EbbTsv *tsv, c
   return ebb_texts_label(texts, split, (int32_t)label);
 }
 
+static const char *const labels[EBB_SPLITS] = {"aan training", "aan validation", "aan test"};
+
 static EbbStatus read_pairs(EbbTexts *texts, EbbSplit split, EbbTsv *tsv) {
   for (;;) {
     char *fields[N_FIELDS];
     bool end;
     EBB_TRY(ebb_tsv_next(tsv, fields, N_FIELDS, &end));
     if (!end) EBB_TRY(read_pair(texts, split, tsv, fields));
+    EBB_TRY(ebb_tsv_tell(tsv, texts->loading, labels[split]));
     if (end && tsv->line == 0) return ebb_fail(EBB_FORMAT, "%s: the file is empty", tsv->origin);
     if (end) return EBB_OK;
   }
@@ -82,21 +85,23 @@ static EbbDataSource source_of(const EbbConfig *config) {
                          "Range Arena release (lra_release.gz)"};
 }
 
-static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset) {
+static EbbStatus load(const EbbConfig *config, const EbbLoading *loading, EbbTexts *texts,
+                      EbbDataset *dataset) {
   const EbbDataSource source = source_of(config);
   EbbTextRules rules = ebb_text_rules(config);
   rules.min_freq = 1; /* dataset.min_freq is imdb's */
   snprintf(dataset->name, sizeof dataset->name, "aan");
   dataset->n_classes = dataset->d_output = dataset->n_towers = 2;
   EBB_TRY(ebb_texts_begin(texts, &rules, dataset));
+  texts->loading = loading;
   EBB_TRY(read_all(texts, &source));
   EBB_TRY(ebb_texts_finish(texts));
   ebb_dataset_cut(dataset, ebb_config_integer_or(config, "dataset.max_samples", 0));
   return EBB_OK;
 }
 
-EbbStatus ebb_aan_load(const EbbConfig *config, EbbDataset **out) {
-  return ebb_texts_build(config, load, out);
+EbbStatus ebb_aan_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  return ebb_texts_build(config, loading, load, out);
 }
 
 EbbStatus ebb_aan_sources(const EbbConfig *config, EbbCacheKey *key) {

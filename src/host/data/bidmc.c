@@ -10,9 +10,11 @@
 
 /* What is to be read, and from where. */
 typedef struct Vitals {
-  const char *folder, *target; /* target: RR, HR or SpO2 */
+  char *folder;       /* owned */
+  const char *target; /* RR, HR or SpO2 */
   bool reshuffle;
   EbbMissing missing;
+  const EbbLoading *loading;
 } Vitals;
 
 /* All cases, training file first, dealt 70/15/15. */
@@ -50,7 +52,7 @@ static EbbStatus read_cases(EbbCases *cases, const Vitals *v, const char *part, 
   if (status == EBB_OK) status = ebb_ts_read(data.text, data.length, data.path, cases);
   ebb_data_file_release(&data);
   *count = cases->store.samples.n_samples - before;
-  return status;
+  return status == EBB_OK ? ebb_loading_step(v->loading, file, 1, 1, "file") : status;
 }
 
 static EbbStatus read_archive(const Vitals *v, EbbStore *store) {
@@ -78,34 +80,50 @@ static EbbStatus read_prepared(const Vitals *v, const char *folder, EbbStore *st
   return EBB_OK;
 }
 
+/* Where the prepared arrays of this split would be. Lifetime: free(*inner). */
+static EbbStatus find_prepared(const Vitals *v, char **inner, bool *there) {
+  char *probe = NULL;
+  *there = false;
+  if (asprintf(inner, "%s/%s", v->target, v->reshuffle ? "reshuffle" : "original") < 0) *inner = NULL;
+  if (!*inner || asprintf(&probe, "%s/%s/trainx.npy", v->folder, *inner) < 0)
+    return ebb_fail(EBB_MEMORY, "no memory for the names of files");
+  *there = ebb_file_exists(probe);
+  free(probe);
+  return EBB_OK;
+}
+
 /* Prepared arrays are taken where there are any. */
 static EbbStatus read_vitals(const Vitals *v, EbbStore *store) {
-  char *folder = NULL, *probe = NULL;
-  bool prepared = false;
-  EbbStatus status = EBB_OK;
-  const char *split = v->reshuffle ? "reshuffle" : "original";
-  if (asprintf(&folder, "%s/%s/%s", v->folder, v->target, split) < 0) folder = NULL;
-  if (folder && asprintf(&probe, "%s/trainx.npy", folder) < 0) probe = NULL;
-  if (!probe) status = ebb_fail(EBB_MEMORY, "no memory for the names of files");
-  if (status == EBB_OK) prepared = ebb_file_exists(probe);
+  char *inner, *folder = NULL;
+  bool prepared;
+  EbbStatus status = find_prepared(v, &inner, &prepared);
+  if (status == EBB_OK && asprintf(&folder, "%s/%s", v->folder, inner) < 0) {
+    folder = NULL;
+    status = ebb_fail(EBB_MEMORY, "no memory for the name of the folder '%s'", inner);
+  }
   if (status == EBB_OK) status = prepared ? read_prepared(v, folder, store) : read_archive(v, store);
   free(folder);
-  free(probe);
+  free(inner);
   return status;
 }
 
-static EbbStatus load(EbbStore *store, const EbbConfig *config, EbbDataset **out) {
+/* Lifetime: free((char *)out->folder). */
+static EbbStatus take_settings(const EbbConfig *config, const EbbLoading *loading, Vitals *out) {
   static const char *const targets[] = {"RR", "HR", "SpO2"}; /* in the order of the key's choices */
   const EbbDataSource source = {"bidmc", ebb_config_string(config, "dataset.data_dir"),
                                 "BIDMC32RR, HR or SpO2 of the TSER archive"};
-  char *folder;
-  EBB_TRY(ebb_data_folder(&source, &folder));
-  const Vitals vitals = {.folder = folder,
-                         .target = targets[ebb_config_choice(config, "dataset.target")],
-                         .reshuffle = ebb_config_flag(config, "dataset.reshuffle"),
-                         .missing = (EbbMissing)ebb_config_choice(config, "dataset.missing")};
+  *out = (Vitals){.target = targets[ebb_config_choice(config, "dataset.target")],
+                  .reshuffle = ebb_config_flag(config, "dataset.reshuffle"),
+                  .missing = (EbbMissing)ebb_config_choice(config, "dataset.missing"),
+                  .loading = loading};
+  return ebb_data_folder(&source, &out->folder);
+}
+
+static EbbStatus load(EbbStore *store, const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  Vitals vitals;
+  EBB_TRY(take_settings(config, loading, &vitals));
   const EbbStatus status = read_vitals(&vitals, store);
-  free(folder);
+  free(vitals.folder);
   EBB_TRY(status);
   if (store->dataset->n_classes > 0)
     return ebb_fail(EBB_FORMAT, "bidmc: the targets of its files are classes, not numbers");
@@ -113,10 +131,49 @@ static EbbStatus load(EbbStore *store, const EbbConfig *config, EbbDataset **out
   return ebb_store_finish(store, ebb_config_integer_or(config, "dataset.max_samples", 0), out);
 }
 
-EbbStatus ebb_bidmc_load(const EbbConfig *config, EbbDataset **out) {
+EbbStatus ebb_bidmc_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
   EbbStore store = {0};
   *out = NULL;
-  const EbbStatus status = load(&store, config, out);
+  const EbbStatus status = load(&store, config, loading, out);
   ebb_store_release(&store);
+  return status;
+}
+
+/* ---- the cache ---- */
+
+static EbbStatus add_archive(EbbCacheKey *key, const char *target) {
+  static const char *const parts[] = {"TRAIN", "TEST"};
+  for (int part = 0; part < 2; part++) {
+    char file[64];
+    snprintf(file, sizeof file, "BIDMC32%s_%s.ts", target, parts[part]);
+    EbbStatus status = ebb_cache_key_file(key, file);
+    snprintf(file, sizeof file, "BIDMC32%s_%s.ts.gz", target, parts[part]);
+    if (status == EBB_NOT_FOUND) status = ebb_cache_key_file(key, file);
+    EBB_TRY(status);
+  }
+  return EBB_OK;
+}
+
+static EbbStatus add_prepared(EbbCacheKey *key, const char *inner) {
+  static const char *const names[] = {"trainx", "trainy", "validx", "validy", "testx", "testy"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char file[64];
+    snprintf(file, sizeof file, "%s/%s.npy", inner, names[i]);
+    EBB_TRY(ebb_cache_key_file(key, file));
+  }
+  return EBB_OK;
+}
+
+EbbStatus ebb_bidmc_sources(const EbbConfig *config, EbbCacheKey *key) {
+  Vitals vitals;
+  char *inner = NULL;
+  bool prepared;
+  ebb_cache_key_cut(key, config);
+  EBB_TRY(take_settings(config, NULL, &vitals));
+  EbbStatus status = ebb_cache_key_folder(key, vitals.folder);
+  if (status == EBB_OK) status = find_prepared(&vitals, &inner, &prepared);
+  if (status == EBB_OK) status = prepared ? add_prepared(key, inner) : add_archive(key, vitals.target);
+  free(inner);
+  free(vitals.folder);
   return status;
 }

@@ -1,9 +1,11 @@
 #include "host/data/cache_key.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "ebb/file.h"
@@ -73,6 +75,11 @@ void ebb_cache_key_setting(EbbCacheKey *key, const char *name, const char *value
   fprintf(key->settings_text, "%s: %s\n", name, value);
 }
 
+void ebb_cache_key_cut(EbbCacheKey *key, const EbbConfig *config) {
+  const bool given = strcmp(ebb_config_origin(config, "dataset.l_max"), "default") != 0;
+  ebb_cache_key_setting(key, "dataset.l_max is", given ? "given" : "the default");
+}
+
 static EbbStatus add_contents(EbbCacheKey *key, const char *path) {
   char *text = NULL;
   size_t length = 0;
@@ -97,6 +104,38 @@ EbbStatus ebb_cache_key_file(EbbCacheKey *key, const char *name) {
   char *path;
   if (asprintf(&path, "%s/%s", key->folder ? key->folder : ".", name) < 0) return no_memory(key);
   const EbbStatus status = add_file(key, name, path);
+  free(path);
+  return status;
+}
+
+static EbbStatus add_files(EbbCacheKey *key, const char *folder, int open_folder,
+                           const EbbFolderList *files) {
+  uLong crc = 0;
+  int64_t bytes = 0;
+  for (int i = 0; i < files->n; i++) {
+    struct stat info;
+    if (fstatat(open_folder, files->name[i], &info, 0) != 0)
+      return ebb_fail(errno == ENOENT ? EBB_NOT_FOUND : EBB_IO, "%s/%s: %s", folder, files->name[i],
+                      strerror(errno));
+    const int64_t facts[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+    crc = crc32_z(crc, (const unsigned char *)files->name[i], strlen(files->name[i]) + 1);
+    crc = crc32_z(crc, (const unsigned char *)facts, sizeof facts);
+    bytes += facts[0];
+  }
+  key->source_bytes += bytes;
+  fprintf(key->sources_text, "%s: %d files, %lld bytes, checksum of names, sizes and times %08lx\n", folder,
+          files->n, (long long)bytes, crc);
+  return EBB_OK;
+}
+
+EbbStatus ebb_cache_key_files(EbbCacheKey *key, const char *folder, const EbbFolderList *files) {
+  char *path;
+  if (asprintf(&path, "%s/%s", key->folder ? key->folder : ".", folder) < 0) return no_memory(key);
+  const int open_folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const EbbStatus status = open_folder < 0
+                               ? ebb_fail(EBB_IO, "cannot open the folder '%s': %s", path, strerror(errno))
+                               : add_files(key, folder, open_folder, files);
+  if (open_folder >= 0) close(open_folder);
   free(path);
   return status;
 }

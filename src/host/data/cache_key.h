@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "ebb/data.h"
+#include "host/data/folder_list.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,9 +32,17 @@ void ebb_cache_key_release(EbbCacheKey *key);
 EbbStatus ebb_cache_key_folder(EbbCacheKey *key, const char *folder) EBB_MUST_CHECK;
 /* A setting outside dataset.* that the loader looks at. */
 void ebb_cache_key_setting(EbbCacheKey *key, const char *name, const char *value);
+/* For loaders that refuse what the default of dataset.l_max would cut (ebb_store_check_cut): whether it was
+   given, so that no cache brings a cut that nobody asked for. */
+void ebb_cache_key_cut(EbbCacheKey *key, const EbbConfig *config);
 /* A source file, which is in key->folder: of small ones the contents count, of others size and time of the
    last change. Errors: NOT_FOUND, IO, MEMORY. */
 EbbStatus ebb_cache_key_file(EbbCacheKey *key, const char *name) EBB_MUST_CHECK;
+
+/* Many small source files of a folder below key->folder: their number and size, and a checksum of names,
+   sizes and times of the last change, without reading them. Errors: NOT_FOUND, IO, MEMORY. */
+EbbStatus ebb_cache_key_files(EbbCacheKey *key, const char *folder,
+                              const EbbFolderList *files) EBB_MUST_CHECK;
 
 /* Ends the list. Errors: MEMORY. */
 EbbStatus ebb_cache_key_end(EbbCacheKey *key) EBB_MUST_CHECK;

@@ -21,12 +21,14 @@ extern "C" {
    validation too, as published; else ceil(n val_split) reviews of a permutation (numpy's default_rng, seed
    dataset.seed) are set aside, as the published loader does. The vocabulary is that of all training reviews.
  */
-EbbStatus ebb_imdb_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+EbbStatus ebb_imdb_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) EBB_MUST_CHECK;
+/* What a cache of it depends on. */
+EbbStatus ebb_imdb_sources(const EbbConfig *config, EbbCacheKey *key) EBB_MUST_CHECK;
 
 /* AAN document retrieval: new_aan_pairs.{train,eval,test}.tsv in the folder or in tsv_data/ there, lines
    `label TAB id1 TAB id2 TAB text1 TAB text2` without quoting; label 0.0 or 1.0. Both texts are towers of one
    sample; every character of the training texts, as cut, is in the vocabulary. */
-EbbStatus ebb_aan_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+EbbStatus ebb_aan_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) EBB_MUST_CHECK;
 /* What a cache of it depends on. */
 EbbStatus ebb_aan_sources(const EbbConfig *config, EbbCacheKey *key) EBB_MUST_CHECK;
 

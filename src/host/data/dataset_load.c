@@ -58,12 +58,9 @@ static EbbStatus list_pathx(const EbbConfig *config, EbbCacheKey *key) {
   return ebb_pathfinder_sources(&options, key);
 }
 
-static EbbStatus load_aan(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
-  (void)loading;
-  return ebb_aan_load(config, out);
-}
-
-static const EbbCachedLoader aan = {1, ebb_aan_sources, load_aan};
+static const EbbCachedLoader aan = {1, ebb_aan_sources, ebb_aan_load};
+static const EbbCachedLoader bidmc = {1, ebb_bidmc_sources, ebb_bidmc_load};
+static const EbbCachedLoader imdb = {1, ebb_imdb_sources, ebb_imdb_load};
 static const EbbCachedLoader listops = {1, ebb_listops_sources, load_listops};
 static const EbbCachedLoader pathfinder = {1, list_pathfinder, load_pathfinder};
 static const EbbCachedLoader speech = {1, ebb_speech_commands_sources, ebb_speech_commands_load};
@@ -81,7 +78,7 @@ static const struct {
 } rows[] = {
     {"listops", NULL, NULL, &listops},
     {"csv", ebb_csv_dataset_load, NULL, NULL},
-    {"imdb", ebb_imdb_load, NULL, NULL},
+    {"imdb", NULL, NULL, &imdb},
     {"aan", NULL, NULL, &aan},
     {"text", ebb_text_load, NULL, NULL},
     {"cifar", ebb_cifar_load, NULL, NULL},
@@ -95,7 +92,7 @@ static const struct {
     {"copying", ebb_copying_load, NULL, NULL},
     {"adding", ebb_adding_load, NULL, NULL},
     {"delay", ebb_delay_load, NULL, NULL},
-    {"bidmc", ebb_bidmc_load, NULL, NULL},
+    {"bidmc", NULL, NULL, &bidmc},
     {"ts", ebb_ts_dataset_load, NULL, NULL},
     {"npy", ebb_npy_dataset_load, NULL, NULL},
     {"npz", ebb_npy_dataset_load, NULL, NULL},

@@ -11,7 +11,7 @@
 #include "host/data/folder_list.h"
 #include "host/data/tsv.h"
 
-enum { CLASSES = 2, MOST_REVIEW_BYTES = 1 << 26 };
+enum { CLASSES = 2, MOST_REVIEW_BYTES = 1 << 26, STEP_REVIEWS = 256 };
 
 /* A review's class, and the ratings that it may have. */
 static const struct {
@@ -69,6 +69,7 @@ static EbbStatus read_lines(EbbTexts *texts, EbbSplit split, EbbTsv *tsv) {
     bool end;
     EBB_TRY(ebb_tsv_next(tsv, fields, 3, &end));
     if (!end) EBB_TRY(read_line(texts, split, tsv, fields));
+    EBB_TRY(ebb_tsv_tell(tsv, texts->loading, split == EBB_TRAIN ? "imdb training" : "imdb test"));
     if (end && tsv->line == 0) return ebb_fail(EBB_FORMAT, "%s: the file is empty", tsv->origin);
     if (end) return EBB_OK;
   }
@@ -108,6 +109,12 @@ static EbbStatus read_review(EbbTexts *texts, EbbSplit split, const char *folder
   return status;
 }
 
+/* Where reading is among the two folders of a split, which have about as many reviews each. */
+static EbbStatus tell(const EbbTexts *texts, EbbSplit split, int label, int64_t done, int64_t n) {
+  const char *name = split == EBB_TRAIN ? "imdb training" : "imdb test";
+  return ebb_loading_step(texts->loading, name, label * n + done, CLASSES * n, "review");
+}
+
 static EbbStatus read_listed(EbbTexts *texts, EbbSplit split, const char *folder, const EbbFolderList *list,
                              int label) {
   if (list->n == 0) return ebb_fail(EBB_FORMAT, "%s: the folder has no reviews ID_RATING.txt", folder);
@@ -118,8 +125,10 @@ static EbbStatus read_listed(EbbTexts *texts, EbbSplit split, const char *folder
     if (!parse_name(list->name[i], ".txt", &reviews[i]))
       status = ebb_fail(EBB_FORMAT, "%s/%s: the name of a review is ID_RATING.txt", folder, list->name[i]);
   if (status == EBB_OK) qsort(reviews, (size_t)list->n, sizeof *reviews, by_id);
-  for (int i = 0; i < list->n && status == EBB_OK; i++)
+  for (int i = 0; i < list->n && status == EBB_OK; i++) {
     status = read_review(texts, split, folder, &reviews[i], label);
+    if (status == EBB_OK && i % STEP_REVIEWS == 0) status = tell(texts, split, label, i, list->n);
+  }
   free(reviews);
   return status;
 }
@@ -161,27 +170,28 @@ static EbbStatus read_file(EbbTexts *texts, EbbSplit split, const EbbDataSource 
   return status;
 }
 
-/* Whether the source has a tree, in a folder aclImdb or at its root. */
-static EbbStatus find_tree(const EbbDataSource *source, char **base) {
+/* The folder of the source that has a tree; NULL: there is none. */
+static EbbStatus find_inner(const EbbDataSource *source, const char **inner) {
   static const char *const places[] = {"aclImdb", "."};
-  for (int i = 0; i < 2; i++) {
+  *inner = NULL;
+  for (int i = 0; i < 2 && !*inner; i++) {
     char *probe;
     EBB_TRY(ebb_data_path(source, places[i], "/train/neg", &probe));
-    const bool found = ebb_folder_exists(probe);
+    if (ebb_folder_exists(probe)) *inner = places[i];
     free(probe);
-    if (found) return ebb_data_path(source, places[i], "", base);
   }
-  *base = NULL;
   return EBB_OK;
 }
 
 static EbbStatus read_source(EbbTexts *texts, const EbbDataSource *source) {
+  const char *inner;
   char *base;
-  EBB_TRY(find_tree(source, &base));
-  if (!base) {
+  EBB_TRY(find_inner(source, &inner));
+  if (!inner) {
     EBB_TRY(read_file(texts, EBB_TRAIN, source, "imdb_train.tsv"));
     return read_file(texts, EBB_TEST, source, "imdb_test.tsv");
   }
+  EBB_TRY(ebb_data_path(source, inner, "", &base));
   const EbbStatus status = read_tree(texts, base);
   free(base);
   return status;
@@ -230,16 +240,22 @@ static EbbStatus split(EbbDataset *dataset, double share, uint64_t seed, int64_t
   return EBB_OK;
 }
 
-static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset) {
-  const EbbDataSource source = {"imdb", ebb_config_string(config, "dataset.data_dir"),
-                                "the folder aclImdb of the Large Movie Review Dataset (aclImdb_v1.tar.gz, "
-                                "unpacked; ai.stanford.edu/~amaas/data/sentiment), or imdb_train.tsv and "
-                                "imdb_test.tsv"};
+static EbbDataSource source_of(const EbbConfig *config) {
+  return (EbbDataSource){"imdb", ebb_config_string(config, "dataset.data_dir"),
+                         "the folder aclImdb of the Large Movie Review Dataset (aclImdb_v1.tar.gz, "
+                         "unpacked; ai.stanford.edu/~amaas/data/sentiment), or imdb_train.tsv and "
+                         "imdb_test.tsv"};
+}
+
+static EbbStatus load(const EbbConfig *config, const EbbLoading *loading, EbbTexts *texts,
+                      EbbDataset *dataset) {
+  const EbbDataSource source = source_of(config);
   const EbbTextRules rules = ebb_text_rules(config);
   snprintf(dataset->name, sizeof dataset->name, "imdb");
   dataset->n_classes = dataset->d_output = CLASSES;
   dataset->n_towers = 1;
   EBB_TRY(ebb_texts_begin(texts, &rules, dataset));
+  texts->loading = loading;
   EBB_TRY(read_source(texts, &source));
   EBB_TRY(ebb_texts_finish(texts));
   return split(dataset, ebb_config_number(config, "dataset.val_split"),
@@ -247,6 +263,45 @@ static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *data
                ebb_config_integer_or(config, "dataset.max_samples", 0));
 }
 
-EbbStatus ebb_imdb_load(const EbbConfig *config, EbbDataset **out) {
-  return ebb_texts_build(config, load, out);
+EbbStatus ebb_imdb_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
+  return ebb_texts_build(config, loading, load, out);
+}
+
+/* ---- the cache ---- */
+
+static EbbStatus add_folder(EbbCacheKey *key, const char *inner, const char *part, int label) {
+  char *name, *folder = NULL;
+  EbbFolderList list = {0};
+  if (asprintf(&name, "%s/%s/%s", inner, part, classes[label].folder) < 0)
+    return ebb_fail(EBB_MEMORY, "no memory for the name of a folder");
+  EbbStatus status = asprintf(&folder, "%s/%s", key->folder, name) < 0
+                         ? ebb_fail(EBB_MEMORY, "no memory for the name of the folder '%s'", name)
+                         : ebb_folder_list(folder, ".txt", &list);
+  if (status == EBB_OK) status = ebb_cache_key_files(key, name, &list);
+  ebb_folder_list_release(&list);
+  free(folder);
+  free(name);
+  return status;
+}
+
+static EbbStatus add_sources(EbbCacheKey *key, const char *inner) {
+  if (!inner) {
+    EBB_TRY(ebb_cache_key_file(key, "imdb_train.tsv"));
+    return ebb_cache_key_file(key, "imdb_test.tsv");
+  }
+  for (int part = 0; part < 2; part++)
+    for (int label = 0; label < CLASSES; label++)
+      EBB_TRY(add_folder(key, inner, part == 0 ? "train" : "test", label));
+  return EBB_OK;
+}
+
+EbbStatus ebb_imdb_sources(const EbbConfig *config, EbbCacheKey *key) {
+  const EbbDataSource source = source_of(config);
+  const char *inner;
+  char *folder;
+  EBB_TRY(find_inner(&source, &inner));
+  EBB_TRY(ebb_data_path(&source, ".", "", &folder));
+  const EbbStatus status = ebb_cache_key_folder(key, folder);
+  free(folder);
+  return status == EBB_OK ? add_sources(key, inner) : status;
 }

@@ -122,24 +122,8 @@ static EbbStatus read_sample(Reader *reader, char **fields) {
   return append_sample(reader, target[0] - '0');
 }
 
-/* Every STEP_ROWS rows of a file: where reading is in it. Pipes have no size. */
-static EbbStatus tell(const Reader *reader, int64_t bytes) {
-  enum { STEP_ROWS = 1024, MIB = 1024 * 1024 };
-  if (reader->tsv.line % STEP_ROWS != 0) return EBB_OK;
-  const off_t at = ftello(reader->tsv.file);
-  if (at < 0 || at > bytes) return EBB_OK;
-  static const char *const labels[EBB_SPLITS] = {"listops training", "listops validation", "listops test"};
-  return ebb_loading_step(reader->options->loading, labels[reader->split], at / MIB, bytes / MIB, "MiB");
-}
-
-static int64_t size_of(FILE *file) {
-  struct stat info;
-  const int number = fileno(file);
-  return number >= 0 && fstat(number, &info) == 0 && S_ISREG(info.st_mode) ? (int64_t)info.st_size : -1;
-}
-
 static EbbStatus read_split(Reader *reader) {
-  const int64_t bytes = size_of(reader->tsv.file);
+  static const char *const labels[EBB_SPLITS] = {"listops training", "listops validation", "listops test"};
   char *fields[N_FIELDS];
   bool end;
   EBB_TRY(ebb_tsv_next(&reader->tsv, fields, N_FIELDS, &end));
@@ -152,7 +136,7 @@ static EbbStatus read_split(Reader *reader) {
     EBB_TRY(ebb_tsv_next(&reader->tsv, fields, N_FIELDS, &end));
     if (end) break;
     EBB_TRY(read_sample(reader, fields));
-    EBB_TRY(tell(reader, bytes));
+    EBB_TRY(ebb_tsv_tell(&reader->tsv, reader->options->loading, labels[reader->split]));
   }
   if (reader->dataset->split[reader->split].n_samples == 0) {
     return ebb_fail(EBB_FORMAT, "%s: no sample follows the header", reader->tsv.origin);

@@ -41,7 +41,9 @@ EbbStatus ebb_wav_dataset_load(const EbbConfig *config, EbbDataset **out) EBB_MU
    BIDMC32TARGET_TRAIN.ts and _TEST.ts with the published splits: dataset.reshuffle deals all cases 70/15/15
    as scikit-learn's train_test_split with seeds 0 and 1 (windows of one patient overlap, so this split
    leaks); without it the test file is the test, and the last seventh of the training file the validation. */
-EbbStatus ebb_bidmc_load(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
+EbbStatus ebb_bidmc_load(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) EBB_MUST_CHECK;
+/* What a cache of it depends on. */
+EbbStatus ebb_bidmc_sources(const EbbConfig *config, EbbCacheKey *key) EBB_MUST_CHECK;
 
 /* A user's arrays: trainx.npy, trainy.npy in dataset.data_dir, or trainx, trainy in the .npz file
    dataset.file; validx, validy, testx and testy if they are there, else dataset.val_split and

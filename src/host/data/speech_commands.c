@@ -233,11 +233,9 @@ static EbbStatus add_files(const Archive *a, const EbbConfig *config, EbbCacheKe
   return EBB_OK;
 }
 
-/* A cut that nobody asked for is refused when the samples are read, so it must not come from a cache. */
 EbbStatus ebb_speech_commands_sources(const EbbConfig *config, EbbCacheKey *key) {
   Archive a = archive_of(config);
-  const bool given = strcmp(ebb_config_origin(config, "dataset.l_max"), "default") != 0;
-  ebb_cache_key_setting(key, "dataset.l_max is", given ? "given" : "the default");
+  ebb_cache_key_cut(key, config);
   EbbStatus status = ebb_data_folder(&a.source, &a.folder);
   if (status == EBB_OK) status = add_files(&a, config, key);
   free(a.folder);

@@ -15,7 +15,8 @@ static EbbStatus load_classes(const EbbConfig *config, const EbbDataSource *sour
   return EBB_OK;
 }
 
-static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset) {
+static EbbStatus load(const EbbConfig *config, const EbbLoading *loading, EbbTexts *texts,
+                      EbbDataset *dataset) {
   const EbbDataSource source = {"text", ebb_config_string(config, "dataset.data_dir"), "your text"};
   const bool windows = !ebb_config_is_null(config, "dataset.file");
   EbbTextRules rules = ebb_text_rules(config);
@@ -24,9 +25,10 @@ static EbbStatus load(const EbbConfig *config, EbbTexts *texts, EbbDataset *data
   snprintf(dataset->name, sizeof dataset->name, "text");
   dataset->n_towers = 1;
   EBB_TRY(ebb_texts_begin(texts, &rules, dataset));
+  texts->loading = loading;
   return windows ? ebb_text_windows(config, &source, texts) : load_classes(config, &source, texts);
 }
 
 EbbStatus ebb_text_load(const EbbConfig *config, EbbDataset **out) {
-  return ebb_texts_build(config, load, out);
+  return ebb_texts_build(config, NULL, load, out);
 }

@@ -225,12 +225,13 @@ EbbStatus ebb_texts_finish(EbbTexts *texts) {
   return EBB_OK;
 }
 
-EbbStatus ebb_texts_build(const EbbConfig *config, EbbTextsLoad load, EbbDataset **out) {
+EbbStatus ebb_texts_build(const EbbConfig *config, const EbbLoading *loading, EbbTextsLoad load,
+                          EbbDataset **out) {
   *out = NULL;
   EbbDataset *dataset = calloc(1, sizeof *dataset);
   if (!dataset) return ebb_fail(EBB_MEMORY, "no memory for a data set");
   EbbTexts texts = {0};
-  const EbbStatus status = load(config, &texts, dataset);
+  const EbbStatus status = load(config, loading, &texts, dataset);
   ebb_texts_release(&texts);
   if (status == EBB_OK)
     *out = dataset;

@@ -4,7 +4,7 @@
 #ifndef EBB_HOST_DATA_TEXTS_H
 #define EBB_HOST_DATA_TEXTS_H
 
-#include "ebb/data.h"
+#include "ebb/loading.h"
 #include "host/data/token_column.h"
 #include "host/data/utf8.h"
 #include "host/data/vocabulary.h"
@@ -36,6 +36,7 @@ typedef struct EbbTexts {
   int32_t *page[EBB_TEXT_PAGES]; /* (256) token of each character, 0: not seen; NULL: none of them seen */
   int32_t bos, eos;              /* tokens, -1: not added */
   int64_t most;                  /* tokens of a text that fit beside those two */
+  const EbbLoading *loading;     /* told of progress; NULL: nobody is */
   char *word;                    /* scratch */
   size_t word_capacity;
   struct {
@@ -65,8 +66,10 @@ EbbStatus ebb_texts_finish(EbbTexts *texts) EBB_MUST_CHECK;
 void ebb_texts_release(EbbTexts *texts);
 
 /* Runs load on an empty data set and hands that over, or frees everything. */
-typedef EbbStatus (*EbbTextsLoad)(const EbbConfig *config, EbbTexts *texts, EbbDataset *dataset);
-EbbStatus ebb_texts_build(const EbbConfig *config, EbbTextsLoad load, EbbDataset **out) EBB_MUST_CHECK;
+typedef EbbStatus (*EbbTextsLoad)(const EbbConfig *config, const EbbLoading *loading, EbbTexts *texts,
+                                  EbbDataset *dataset);
+EbbStatus ebb_texts_build(const EbbConfig *config, const EbbLoading *loading, EbbTextsLoad load,
+                          EbbDataset **out) EBB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/data/utf8.h"
 
@@ -67,4 +68,14 @@ EbbStatus ebb_tsv_next(EbbTsv *tsv, char **fields, int n_fields, bool *end) {
                     (long long)tsv->line, n, n_fields);
   }
   return EBB_OK;
+}
+
+EbbStatus ebb_tsv_tell(const EbbTsv *tsv, const EbbLoading *loading, const char *label) {
+  enum { STEP_LINES = 1024, MIB = 1024 * 1024 };
+  if (tsv->line % STEP_LINES != 0) return EBB_OK;
+  struct stat info;
+  const int number = fileno(tsv->file);
+  const off_t at = ftello(tsv->file);
+  if (number < 0 || at < 0 || fstat(number, &info) != 0 || at > info.st_size) return EBB_OK;
+  return ebb_loading_step(loading, label, at / MIB, info.st_size / MIB, "MiB");
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "ebb/status.h"
+#include "ebb/loading.h"
 
 typedef struct EbbTsv {
   FILE *file;         /* borrowed */
@@ -23,5 +23,8 @@ void ebb_tsv_clear(EbbTsv *tsv);
    Lifetime of the fields: until the next call; they may be written to.
    Errors: FORMAT (number of fields, no line end, NUL, UTF-8) with origin and line; IO. */
 EbbStatus ebb_tsv_next(EbbTsv *tsv, char **fields, int n_fields, bool *end) EBB_MUST_CHECK;
+
+/* Every 1024 lines: tells where reading is, of files that have a size. Errors: INTERRUPTED. */
+EbbStatus ebb_tsv_tell(const EbbTsv *tsv, const EbbLoading *loading, const char *label) EBB_MUST_CHECK;
 
 #endif
