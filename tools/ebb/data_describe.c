@@ -1,4 +1,5 @@
 /* ebb data describe */
+#include <math.h>
 #include <stdlib.h>
 
 #include "cli.h"
@@ -7,6 +8,7 @@
 #include "host/metrics/gallery.h"
 #include "settings.h"
 #include "terminal.h"
+#include "watch.h"
 
 enum { CONFIG, PICTURE, SPLIT };
 
@@ -37,7 +39,8 @@ static void print_data(const EbbDataset *dataset) {
   if (dataset->n_classes)
     terminal_field(stdout, "targets", "one of %lld classes a %s", (long long)dataset->n_classes, every);
   else
-    terminal_field(stdout, "targets", "%lld numbers a %s", (long long)dataset->d_output, every);
+    terminal_field(stdout, "targets", "%lld number%s a %s", (long long)dataset->d_output,
+                   dataset->d_output == 1 ? "" : "s", every);
   if (dataset->n_towers > 1)
     terminal_field(stdout, "", "a sample is %lld sequences", (long long)dataset->n_towers);
   terminal_field(stdout, "memory", "%s", terminal_bytes(ebb_dataset_bytes(dataset)).text);
@@ -45,21 +48,36 @@ static void print_data(const EbbDataset *dataset) {
 
 static void print_range(const char *name, const EbbRange *range) {
   if (range->n + range->n_strange == 0) return;
+  const bool rounding = fabs(range->mean) < 1e-9 * range->deviation;
   terminal_field(stdout, name, "%.5g to %.5g, mean %.5g, deviation %.5g", range->least, range->most,
-                 range->mean, range->deviation);
+                 rounding ? 0 : range->mean, range->deviation);
   if (range->n_strange)
     terminal_field(stdout, "", "%s of %s are NaN or infinite", terminal_count(range->n_strange).text,
                    terminal_count(range->n + range->n_strange).text);
 }
 
+/* The next character's class is called by the character, others by their number. */
+static void print_class(const EbbDataset *dataset, int64_t c, const EbbSplitFacts *facts) {
+  const bool is_token = dataset->n_classes == dataset->vocabulary && dataset->token_text;
+  const char *text = is_token ? dataset->token_text[c] : NULL;
+  if (text && (unsigned char)text[0] > ' ' && text[1] == 0)
+    printf("   %s: ", text);
+  else
+    printf(" %3lld: ", (long long)c);
+  printf("%-8s%4.1f%%", terminal_count(facts->count[c]).text,
+         100 * (double)facts->count[c] / (double)facts->n_labels);
+}
+
 static void print_classes(const EbbDataset *dataset, const EbbSplitFacts *facts) {
-  enum { A_LINE = 5 };
-  for (int64_t c = 0; facts->n_labels && c < dataset->n_classes; c++) {
+  enum { A_LINE = 5, MOST = 50 };
+  if (!facts->n_labels || !dataset->n_classes) return;
+  for (int64_t c = 0; c < dataset->n_classes && c < MOST; c++) {
     if (c % A_LINE == 0) printf("%s%-12s", c ? "\n" : "", c ? "" : "classes");
-    printf(" %3lld: %-8s", (long long)c, terminal_count(facts->count[c]).text);
-    printf("%4.1f%%", 100 * (double)facts->count[c] / (double)facts->n_labels);
+    print_class(dataset, c, facts);
   }
-  if (facts->n_labels && dataset->n_classes) (void)fputc('\n', stdout);
+  (void)fputc('\n', stdout);
+  if (dataset->n_classes > MOST)
+    terminal_field(stdout, "", "and %s more", terminal_count(dataset->n_classes - MOST).text);
 }
 
 static void print_split(const EbbDataset *dataset, int split, const EbbSplitFacts *facts) {
@@ -108,7 +126,8 @@ static EbbStatus run(CliArguments *arguments) {
   EbbConfig *config = NULL;
   EBB_TRY(settings_from_experiment(arguments, value[CONFIG].text, &config));
   EbbDataset *dataset = NULL;
-  EbbStatus status = ebb_dataset_load(config, &dataset);
+  watch_signals("stopping");
+  EbbStatus status = watch_dataset(config, &dataset);
   if (status == EBB_OK) status = describe(dataset);
   if (status == EBB_OK) status = draw(dataset, value);
   ebb_dataset_destroy(dataset);

@@ -49,12 +49,26 @@ EbbStatus watch_create(Watch *watch, FILE *out) {
 
 void watch_destroy(Watch *watch) { ebb_progress_destroy(watch->progress); }
 
+static EbbLoading listen(Watch *watch) {
+  return (EbbLoading){.context = watch, .progress = on_progress, .line = on_line, .stop = on_stop};
+}
+
 EbbStatus watch_experiment(const EbbConfig *config, EbbExperiment **out) {
   Watch watch;
   *out = NULL;
   EBB_TRY(watch_create(&watch, stderr));
-  const EbbLoading loading = {.context = &watch, .progress = on_progress, .line = on_line, .stop = on_stop};
+  const EbbLoading loading = listen(&watch);
   EbbStatus status = ebb_experiment_create_watched(config, &loading, out);
+  watch_destroy(&watch);
+  return status;
+}
+
+EbbStatus watch_dataset(const EbbConfig *config, EbbDataset **out) {
+  Watch watch;
+  *out = NULL;
+  EBB_TRY(watch_create(&watch, stderr));
+  const EbbLoading loading = listen(&watch);
+  EbbStatus status = ebb_dataset_load_watched(config, &loading, out);
   watch_destroy(&watch);
   return status;
 }

@@ -2,6 +2,7 @@
 #ifndef EBB_WATCH_H
 #define EBB_WATCH_H
 
+#include "ebb/loading.h"
 #include "ebb/metrics.h"
 #include "ebb/train.h"
 
@@ -19,5 +20,7 @@ void watch_signals(const char *promise);
 
 /* ebb_experiment_create with a progress line on standard error while the data set is prepared. */
 EbbStatus watch_experiment(const EbbConfig *config, EbbExperiment **out) EBB_MUST_CHECK;
+/* The same for a data set alone. */
+EbbStatus watch_dataset(const EbbConfig *config, EbbDataset **out) EBB_MUST_CHECK;
 
 #endif

@@ -8,10 +8,15 @@
 extern "C" {
 #endif
 
-typedef enum EbbGalleryKind { EBB_GALLERY_IMAGES, EBB_GALLERY_CURVES, EBB_GALLERY_TOKENS } EbbGalleryKind;
+typedef enum EbbGalleryKind {
+  EBB_GALLERY_IMAGES,
+  EBB_GALLERY_CURVES,
+  EBB_GALLERY_MAPS,
+  EBB_GALLERY_TOKENS
+} EbbGalleryKind;
 
-/* Images where a sequence is the pixels or the rows of a square, cells of text for other tokens, curves of
-   the first features for all else. */
+/* Images where a sequence is the pixels or the rows of a square, cells of text for other tokens, for all else
+   curves, or, of more than eight features, maps with a row a feature. */
 EbbGalleryKind ebb_gallery_kind(const EbbDataset *dataset);
 
 /* Draws the first samples of a split, by turns of each class, into a .png or .svg file through gnuplot.
