@@ -4,7 +4,7 @@
 
 #include "host/metrics/gallery_internal.h"
 
-enum { COLOURS = 8, NARROW = 28, WIDE = 14, NARROW_CHARACTERS = 5, WIDE_CHARACTERS = 12 };
+enum { COLOURS = 12, NARROW = 28, WIDE = 14, NARROW_CHARACTERS = 5, WIDE_CHARACTERS = 12 };
 
 static bool continues(char byte) { return ((unsigned char)byte & 0xC0) == 0x80; }
 
@@ -75,10 +75,12 @@ void ebb_gallery_tokens(FILE *script, const EbbGallery *g, const EbbBatch *batch
             i % columns == columns - 1 ? '\n' : ' ');
   fputs("EOD\n", script);
   for (int i = 0; i < n; i++) put_token(script, g, batch->tokens[i], i);
-  fprintf(script,
-          "set palette maxcolors %d defined (0 '#f2f2f2', 1 '#a6cee3', 2 '#fdbf6f', 3 '#b2df8a', 4 "
-          "'#cab2d6', 5 '#fb9a99', 6 '#ffff99', 7 '#8dd3c7')\nset cbrange [-0.5:%d.5]; unset colorbox; unset "
-          "tics; unset key\nset xrange [-0.5:%d.5]; set yrange [%d.5:-0.5]\nset margins 1,1,0.5,1.6\n"
-          "plot $d%d matrix with image\n",
-          (int)COLOURS, (int)COLOURS - 1, columns - 1, rows_of(g) - 1, panel);
+  fprintf(
+      script,
+      "set palette maxcolors %d defined (0 '#f2f2f2', 1 '#a6cee3', 2 '#fdbf6f', 3 '#b2df8a', 4 '#cab2d6', "
+      "5 '#fb9a99', 6 '#ffff99', 7 '#8dd3c7', 8 '#d9d9d9', 9 '#fccde5', 10 '#80b1d3', 11 '#e5c494')\n"
+      "set cbrange [-0.5:%d.5]; unset colorbox; unset tics; unset key\n"
+      "set xrange [-0.5:%d.5]; set yrange [%d.5:-0.5]\nset margins 1,1,0.5,1.6\n"
+      "plot $d%d matrix with image\n",
+      (int)COLOURS, (int)COLOURS - 1, columns - 1, rows_of(g) - 1, panel);
 }
