@@ -1,5 +1,6 @@
 /* ebb: trains, evaluates and examines liquid networks. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,8 +34,12 @@ static void occupy_closed_streams(void) {
     if (fcntl(stream, F_GETFD) == -1) (void)!open("/dev/null", O_RDONLY);
 }
 
+/* A file that may not grow any more is an error of writing, which says where and what to do. */
+static void outlive_limits(void) { (void)signal(SIGXFSZ, SIG_IGN); }
+
 int main(int argc, char **argv) {
   occupy_closed_streams();
+  outlive_limits();
   bool version = argc == 2 && !strcmp(argv[1], "--version");
   if (version) return printf("ebb " EBB_VERSION "\n") < 0 || fflush(stdout) != 0;
   return cli_dispatch(&ebb, ebb.name, argc - 1, argv + 1);

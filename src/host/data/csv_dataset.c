@@ -90,8 +90,14 @@ static EbbStatus read_record(void *context, const EbbCsv *csv, int64_t index) {
     series->d_input = t->columns.n_inputs, series->d_output = t->columns.n_targets;
     if (t->header) return EBB_OK;
   }
-  EBB_TRY(ebb_csv_expect(csv, t->columns.n_columns));
   const bool first = series->n == 0;
+  if (first && t->header && csv->n_fields == t->columns.n_columns + 1)
+    return ebb_fail(
+        EBB_FORMAT,
+        "%s:%lld: the record has %d fields, but the header %d names; if the first column has none, as "
+        "row numbers often do, add one to the header",
+        csv->origin, (long long)csv->line, csv->n_fields, t->columns.n_columns);
+  EBB_TRY(ebb_csv_expect(csv, t->columns.n_columns));
   for (int i = 0; i < t->columns.n_inputs; i++)
     EBB_TRY(take_number(t, csv, t->columns.inputs[i], first, &t->x[i]));
   for (int i = 0; i < t->columns.n_targets; i++)

@@ -3,9 +3,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "ebb/file.h"
+#include "host/data/data_elsewhere.h"
 #include "host/data/gunzip.h"
 
 static const size_t MOST_BYTES = (size_t)1 << 38;
@@ -26,18 +28,41 @@ static EbbStatus no_memory(const char *file) {
 EbbStatus ebb_data_path(const EbbDataSource *source, const char *file, const char *suffix, char **path) {
   const char *data = getenv("EBB_DATA");
   const char *root = data && *data ? data : "data";
-  const int written = source->folder ? asprintf(path, "%s/%s%s", source->folder, file, suffix)
-                                     : asprintf(path, "%s/%s/%s%s", root, source->name, file, suffix);
+  const bool itself = strcmp(file, ".") == 0;
+  const char *slash = itself ? "" : "/", *name = itself ? "" : file;
+  const int written = source->folder ? asprintf(path, "%s%s%s%s", source->folder, slash, name, suffix)
+                                     : asprintf(path, "%s/%s%s%s%s", root, source->name, slash, name, suffix);
   if (written >= 0) return EBB_OK;
   *path = NULL;
   return no_memory(file);
 }
 
+EbbStatus ebb_data_missing_marks(const EbbDataSource *source, const char *path, const char *nor,
+                                 const char *const *marks) {
+  char *folder = NULL, *elsewhere = NULL;
+  if (ebb_data_path(source, ".", "", &folder) == EBB_OK) elsewhere = ebb_data_elsewhere(folder, marks);
+  free(folder);
+  const EbbStatus status =
+      elsewhere ? ebb_fail(EBB_NOT_FOUND,
+                           "%s: '%s' does not exist%s, but '%s' is such a folder: take "
+                           "dataset.data_dir=%s",
+                           source->name, path, nor, elsewhere, elsewhere)
+                : ebb_fail(EBB_NOT_FOUND,
+                           "%s: '%s' does not exist%s; put %s there (dataset.data_dir names the "
+                           "folder; without it $EBB_DATA/%s, or data/%s where EBB_DATA is not set)",
+                           source->name, path, nor, source->origin, source->name, source->name);
+  free(elsewhere);
+  return status;
+}
+
 EbbStatus ebb_data_missing(const EbbDataSource *source, const char *path, const char *nor) {
-  return ebb_fail(EBB_NOT_FOUND,
-                  "%s: '%s' does not exist%s; put %s there (dataset.data_dir names the "
-                  "folder; without it $EBB_DATA/%s, or data/%s where EBB_DATA is not set)",
-                  source->name, path, nor, source->origin, source->name, source->name);
+  char *folder = NULL;
+  size_t length = 0;
+  if (ebb_data_path(source, ".", "", &folder) == EBB_OK) length = strlen(folder);
+  const bool inside = length > 0 && strncmp(path, folder, length) == 0 && path[length] == '/';
+  const char *const marks[] = {inside ? path + length + 1 : NULL, NULL};
+  free(folder);
+  return ebb_data_missing_marks(source, path, nor, marks);
 }
 
 static EbbStatus read_packed(const EbbDataSource *source, const char *file, EbbDataFile *out) {

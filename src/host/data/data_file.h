@@ -17,9 +17,12 @@ typedef struct EbbDataSource {
    it. Errors: MEMORY. */
 EbbStatus ebb_data_path(const EbbDataSource *source, const char *file, const char *suffix,
                         char **path) EBB_MUST_CHECK;
-/* NOT_FOUND with a sentence that says where the file comes from and where it belongs. `nor` goes on behind
-   "does not exist". */
+/* NOT_FOUND with a sentence that says where the file comes from and where it belongs, or which folder near
+   the source's has it. `nor` goes on behind "does not exist". */
 EbbStatus ebb_data_missing(const EbbDataSource *source, const char *path, const char *nor);
+/* The same where the source is known by others than this file: by one of `marks`, NULL behind the last. */
+EbbStatus ebb_data_missing_marks(const EbbDataSource *source, const char *path, const char *nor,
+                                 const char *const *marks);
 
 /* A file in memory: text[length] is 0. */
 typedef struct EbbDataFile {

@@ -69,43 +69,44 @@ static const EbbCachedLoader pathx = {1, list_pathx, load_pathx};
 typedef EbbStatus (*LoadSource)(const EbbSourceOptions *options, EbbDataset **out);
 
 /* A new data set is a row here: with a loader of its own, with one of sources.h, or, where preparing takes
-   long, with one whose work is cached. */
+   long, with one whose work is cached; and whether its files are published. */
 static const struct {
   const char *name;
   EbbStatus (*load)(const EbbConfig *config, EbbDataset **out);
   LoadSource load_source;
   const EbbCachedLoader *cached;
+  bool published; /* else the files are the user's own, or made from a seed */
 } rows[] = {
-    {"listops", NULL, NULL, &listops},
-    {"csv", ebb_csv_dataset_load, NULL, NULL},
-    {"imdb", NULL, NULL, &imdb},
-    {"aan", NULL, NULL, &aan},
-    {"text", ebb_text_load, NULL, NULL},
-    {"cifar", ebb_cifar_load, NULL, NULL},
-    {"mnist", ebb_mnist_load, NULL, NULL},
-    {"fashion", ebb_fashion_pixels_load, NULL, NULL},
-    {"pathfinder", NULL, NULL, &pathfinder},
-    {"pathx", NULL, NULL, &pathx},
-    {"sc", NULL, NULL, &speech},
-    {"fsdd", ebb_fsdd_load, NULL, NULL},
-    {"wav", ebb_wav_dataset_load, NULL, NULL},
-    {"copying", ebb_copying_load, NULL, NULL},
-    {"adding", ebb_adding_load, NULL, NULL},
-    {"delay", ebb_delay_load, NULL, NULL},
-    {"bidmc", NULL, NULL, &bidmc},
-    {"ts", ebb_ts_dataset_load, NULL, NULL},
-    {"npy", ebb_npy_dataset_load, NULL, NULL},
-    {"npz", ebb_npy_dataset_load, NULL, NULL},
-    {"occupancy", NULL, ebb_occupancy_load, NULL},
-    {"traffic", NULL, ebb_traffic_load, NULL},
-    {"ozone", NULL, ebb_ozone_load, NULL},
-    {"cheetah", NULL, ebb_cheetah_load, NULL},
-    {"smnist", NULL, ebb_smnist_load, NULL},
-    {"fashion_mnist", NULL, ebb_fashion_load, NULL},
-    {"gesture", NULL, ebb_gesture_load, NULL},
-    {"har", NULL, ebb_har_load, NULL},
-    {"power", NULL, ebb_power_load, NULL},
-    {"person", NULL, ebb_person_load, NULL},
+    {"listops", NULL, NULL, &listops, true},
+    {"csv", ebb_csv_dataset_load, NULL, NULL, false},
+    {"imdb", NULL, NULL, &imdb, true},
+    {"aan", NULL, NULL, &aan, true},
+    {"text", ebb_text_load, NULL, NULL, false},
+    {"cifar", ebb_cifar_load, NULL, NULL, true},
+    {"mnist", ebb_mnist_load, NULL, NULL, true},
+    {"fashion", ebb_fashion_pixels_load, NULL, NULL, true},
+    {"pathfinder", NULL, NULL, &pathfinder, true},
+    {"pathx", NULL, NULL, &pathx, true},
+    {"sc", NULL, NULL, &speech, true},
+    {"fsdd", ebb_fsdd_load, NULL, NULL, true},
+    {"wav", ebb_wav_dataset_load, NULL, NULL, false},
+    {"copying", ebb_copying_load, NULL, NULL, false},
+    {"adding", ebb_adding_load, NULL, NULL, false},
+    {"delay", ebb_delay_load, NULL, NULL, false},
+    {"bidmc", NULL, NULL, &bidmc, true},
+    {"ts", ebb_ts_dataset_load, NULL, NULL, false},
+    {"npy", ebb_npy_dataset_load, NULL, NULL, false},
+    {"npz", ebb_npy_dataset_load, NULL, NULL, false},
+    {"occupancy", NULL, ebb_occupancy_load, NULL, true},
+    {"traffic", NULL, ebb_traffic_load, NULL, true},
+    {"ozone", NULL, ebb_ozone_load, NULL, true},
+    {"cheetah", NULL, ebb_cheetah_load, NULL, true},
+    {"smnist", NULL, ebb_smnist_load, NULL, true},
+    {"fashion_mnist", NULL, ebb_fashion_load, NULL, true},
+    {"gesture", NULL, ebb_gesture_load, NULL, true},
+    {"har", NULL, ebb_har_load, NULL, true},
+    {"power", NULL, ebb_power_load, NULL, true},
+    {"person", NULL, ebb_person_load, NULL, true},
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
@@ -118,6 +119,16 @@ static EbbStatus load_source(LoadSource load, const EbbConfig *config, EbbDatase
   return load(&options, out);
 }
 
+/* What is wrong with published files has one remedy, unless the sentence names another. */
+static EbbStatus advise(size_t row, EbbStatus status) {
+  const bool files = status == EBB_FORMAT || status == EBB_NOT_FOUND;
+  if (!files || !rows[row].published || strstr(ebb_error(), "dataset.")) return status;
+  return ebb_fail(status,
+                  "%s; put the files of '%s' there again, whole, or name another folder with "
+                  "dataset.data_dir",
+                  ebb_error(), rows[row].name);
+}
+
 static EbbStatus load_row(size_t row, const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
   if (rows[row].cached) return ebb_cached_load(rows[row].cached, config, loading, out);
   return rows[row].load ? rows[row].load(config, out) : load_source(rows[row].load_source, config, out);
@@ -128,7 +139,7 @@ EbbStatus ebb_dataset_load_watched(const EbbConfig *config, const EbbLoading *lo
   const char *name = ebb_config_string(config, "dataset._name_");
   char known[512] = "";
   for (size_t i = 0, used = 0; i < N_ROWS; i++) {
-    if (name && strcmp(rows[i].name, name) == 0) return load_row(i, config, loading, out);
+    if (name && strcmp(rows[i].name, name) == 0) return advise(i, load_row(i, config, loading, out));
     used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", rows[i].name);
   }
   return ebb_fail(EBB_NOT_FOUND, "%s: there is no data set '%s' (dataset._name_); known are: %s",

@@ -61,12 +61,13 @@ static EbbStatus read_all(EbbStore *store, const char *folder, const EbbFolderLi
   return status;
 }
 
-static EbbStatus read_folder(EbbStore *store, const char *folder) {
+static EbbStatus read_folder(EbbStore *store, const EbbDataSource *source, const char *folder) {
   char *recordings = NULL;
   EbbFolderList names;
   if (asprintf(&recordings, "%s/recordings", folder) < 0)
     return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", folder);
   EbbStatus status = ebb_folder_list(recordings, ".wav", &names);
+  if (status == EBB_NOT_FOUND) status = ebb_data_missing(source, recordings, "");
   if (status == EBB_OK) status = read_all(store, folder, &names);
   ebb_folder_list_release(&names);
   free(recordings);
@@ -81,7 +82,7 @@ static EbbStatus load(EbbStore *store, const EbbConfig *config, EbbDataset **out
   store->dataset->d_input = 1;
   store->dataset->n_classes = store->dataset->d_output = DIGITS;
   EBB_TRY(ebb_data_folder(&source, &folder));
-  const EbbStatus status = read_folder(store, folder);
+  const EbbStatus status = read_folder(store, &source, folder);
   free(folder);
   EBB_TRY(status);
   EBB_TRY(ebb_store_check_cut(store, config));

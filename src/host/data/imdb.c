@@ -115,9 +115,18 @@ static EbbStatus tell(const EbbTexts *texts, EbbSplit split, int label, int64_t 
   return ebb_loading_step(texts->loading, name, label * n + done, CLASSES * n, "review");
 }
 
+/* An archive whose unpacking was interrupted is no error: fewer reviews can be wanted. */
+static void tell_fewer(const EbbTexts *texts, const char *folder, int n) {
+  enum { PUBLISHED = 12500 };
+  if (n < PUBLISHED)
+    ebb_loading_line(texts->loading, "imdb: %s has %d of the %d published reviews; is it whole?", folder, n,
+                     (int)PUBLISHED);
+}
+
 static EbbStatus read_listed(EbbTexts *texts, EbbSplit split, const char *folder, const EbbFolderList *list,
                              int label) {
   if (list->n == 0) return ebb_fail(EBB_FORMAT, "%s: the folder has no reviews ID_RATING.txt", folder);
+  tell_fewer(texts, folder, list->n);
   Review *reviews = malloc((size_t)list->n * sizeof *reviews);
   if (!reviews) return ebb_fail(EBB_MEMORY, "no memory for the names of %d reviews", list->n);
   EbbStatus status = EBB_OK;
@@ -154,6 +163,9 @@ static EbbStatus read_tree(EbbTexts *texts, const char *base) {
   return EBB_OK;
 }
 
+/* By which a folder of the data set is known. */
+static const char *const marks[] = {"aclImdb/train/neg", "train/neg", "imdb_train.tsv", NULL};
+
 static EbbStatus read_file(EbbTexts *texts, EbbSplit split, const EbbDataSource *source, const char *name) {
   char *path;
   EBB_TRY(ebb_data_path(source, name, "", &path));
@@ -162,7 +174,7 @@ static EbbStatus read_file(EbbTexts *texts, EbbSplit split, const EbbDataSource 
   if (file)
     status = ebb_imdb_read(texts, split, file, path);
   else if (errno == ENOENT)
-    status = ebb_data_missing(source, path, ", nor does the folder aclImdb");
+    status = ebb_data_missing_marks(source, path, ", nor does the folder aclImdb", marks);
   else
     status = ebb_fail(EBB_IO, "cannot open '%s': %s", path, strerror(errno));
   if (file) (void)fclose(file);

@@ -1,13 +1,12 @@
 #include "host/data/listops_load.h"
-#include "ebb/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ebb/file.h"
+#include "host/data/data_elsewhere.h"
 #include "host/data/tsv.h"
 #include "host/data/vocabulary.h"
 
@@ -214,12 +213,23 @@ EbbStatus ebb_listops_read(const EbbListopsOptions *options, FILE *const file[EB
 }
 
 static EbbStatus missing(const char *path, const char *base) {
-  return ebb_fail(
-      EBB_NOT_FOUND,
-      "ListOps: '%s' does not exist; `ebb data listops %s` makes the data set, or put the files of the "
-      "folder listops-1000 of the published Long Range Arena release there (dataset.data_dir names "
-      "the folder; without it $EBB_DATA/listops, or data/listops where EBB_DATA is not set)",
-      path, base);
+  const char *const marks[] = {file_names[EBB_TRAIN], NULL};
+  char *elsewhere = ebb_data_elsewhere(base, marks);
+  const EbbStatus status =
+      elsewhere
+          ? ebb_fail(EBB_NOT_FOUND,
+                     "ListOps: '%s' does not exist; `ebb data listops %s` makes the data set, or take "
+                     "dataset.data_dir=%s, where one is",
+                     path, base, elsewhere)
+          : ebb_fail(
+                EBB_NOT_FOUND,
+                "ListOps: '%s' does not exist; `ebb data listops %s` makes the data set, or put the files "
+                "of the folder listops-1000 of the published Long Range Arena release there "
+                "(dataset.data_dir names the folder; without it $EBB_DATA/listops, or data/listops where "
+                "EBB_DATA is not set)",
+                path, base);
+  free(elsewhere);
+  return status;
 }
 
 /* Opens the three files of `folder`, or of its sub-folder listops-1000 if it holds the training file. */

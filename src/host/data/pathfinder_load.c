@@ -7,6 +7,7 @@
 
 #include "ebb/file.h"
 #include "ebb/numpy_random.h"
+#include "host/data/data_elsewhere.h"
 #include "host/data/pathfinder_folder.h"
 #include "host/data/pathfinder_rows.h"
 #include "host/data/png_grey.h"
@@ -162,6 +163,11 @@ static EbbStatus store_samples(Reader *reader) {
   for (int64_t i = 0; i < n; i++) samples->labels[i] = reader->rows.row[i].label;
   for (int64_t i = 0; i < n; i++)
     if (!reader->skipped[i]) reader->kept[reader->n_kept++] = i;
+  if (reader->n_kept < n)
+    ebb_loading_line(reader->options->loading,
+                     "pathfinder: %lld of the %lld images in %s are empty files and "
+                     "are left out",
+                     (long long)(n - reader->n_kept), (long long)n, reader->folder);
   int64_t *permutation = malloc((size_t)(reader->n_kept + 1) * sizeof *permutation);
   const EbbStatus status = permutation ? split_images(reader, permutation) : no_memory(reader);
   free(permutation);
@@ -205,6 +211,28 @@ static EbbStatus check(const EbbPathfinderOptions *options, int64_t length) {
                   (long long)length, (long long)options->l_max, (long long)length);
 }
 
+static EbbStatus missing(const Reader *reader, const char *root, const char *level) {
+  const long long resolution = (long long)reader->options->resolution;
+  char mark[128];
+  snprintf(mark, sizeof mark, "pathfinder%lld/%s", resolution, level);
+  const char *const marks[] = {mark, NULL};
+  char *elsewhere = ebb_data_elsewhere(root, marks);
+  const EbbStatus status =
+      elsewhere
+          ? ebb_fail(EBB_NOT_FOUND,
+                     "Pathfinder: '%s' does not exist, but '%s/%s' does: take dataset.data_dir=%s",
+                     reader->folder, elsewhere, mark, elsewhere)
+          : ebb_fail(
+                EBB_NOT_FOUND,
+                "Pathfinder: '%s' does not exist; `ebb data pathfinder --resolution %lld --level %s` makes "
+                "it, or put the folder pathfinder%lld of the published Long Range Arena release there "
+                "(dataset.data_dir names the folder above it; without it $EBB_DATA/pathfinder, or "
+                "data/pathfinder where EBB_DATA is not set)",
+                reader->folder, resolution, level, resolution);
+  free(elsewhere);
+  return status;
+}
+
 static EbbStatus find_folder(Reader *reader) {
   const EbbPathfinderOptions *options = reader->options;
   const char *data = getenv("EBB_DATA"), *level = ebb_pathfinder_level_name(options->level);
@@ -222,12 +250,7 @@ static EbbStatus find_folder(Reader *reader) {
         "goes on with it",
         reader->folder, unfinished);
   if (access(reader->folder, F_OK) == 0) return EBB_OK;
-  return ebb_fail(
-      EBB_NOT_FOUND,
-      "Pathfinder: '%s' does not exist; `ebb data pathfinder --resolution %lld --level %s` makes it, or put "
-      "the folder pathfinder%lld of the published Long Range Arena release there (dataset.data_dir names the "
-      "folder above it; without it $EBB_DATA/pathfinder, or data/pathfinder where EBB_DATA is not set)",
-      reader->folder, (long long)options->resolution, level, (long long)options->resolution);
+  return missing(reader, root, level);
 }
 
 static EbbStatus find_images(Reader *reader) {

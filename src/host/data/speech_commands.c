@@ -122,7 +122,7 @@ static EbbStatus read_word(Archive *a, int word) {
     return ebb_fail(EBB_MEMORY, "no memory for the name of '%s'", a->words[word]);
   EbbStatus status = ebb_folder_list(folder, ".wav", &names);
   if (status == EBB_OK && names.n == 0)
-    status = ebb_fail(EBB_FORMAT, "%s: the folder has no .wav files; unpack the archive again", folder);
+    status = ebb_fail(EBB_FORMAT, "%s: the folder has no .wav files", folder);
   for (int i = 0; i < names.n && status == EBB_OK; i++)
     status = read_recording(a, word, folder, names.name[i]);
   ebb_folder_list_release(&names);
@@ -134,8 +134,8 @@ static EbbStatus read_word(Archive *a, int word) {
 static EbbStatus check_lists(const Archive *a) {
   for (int split = EBB_VALIDATION; split < EBB_SPLITS; split++)
     if (a->found[split] != a->listed[split].n_tokens)
-      return ebb_fail(EBB_FORMAT, "%s/%s: of its %d files %lld are there; unpack the archive again",
-                      a->folder, lists[split], (int)a->listed[split].n_tokens, (long long)a->found[split]);
+      return ebb_fail(EBB_FORMAT, "%s/%s: of its %d files %lld are there", a->folder, lists[split],
+                      (int)a->listed[split].n_tokens, (long long)a->found[split]);
   return EBB_OK;
 }
 

@@ -7,7 +7,7 @@
 
 static EbbStatus load_classes(const EbbConfig *config, const EbbDataSource *source, EbbTexts *texts) {
   char *folder;
-  EBB_TRY(ebb_data_path(source, ".", "", &folder));
+  EBB_TRY(ebb_data_folder(source, &folder));
   const EbbStatus status = ebb_text_classes(config, folder, texts);
   free(folder);
   EBB_TRY(status);
@@ -17,7 +17,8 @@ static EbbStatus load_classes(const EbbConfig *config, const EbbDataSource *sour
 
 static EbbStatus load(const EbbConfig *config, const EbbLoading *loading, EbbTexts *texts,
                       EbbDataset *dataset) {
-  const EbbDataSource source = {"text", ebb_config_string(config, "dataset.data_dir"), "your text"};
+  const EbbDataSource source = {"text", ebb_config_string(config, "dataset.data_dir"),
+                                "your texts, in folders CLASS/NAME.txt,"};
   const bool windows = !ebb_config_is_null(config, "dataset.file");
   EbbTextRules rules = ebb_text_rules(config);
   rules.min_freq = 1; /* dataset.min_freq is imdb's */

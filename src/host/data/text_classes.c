@@ -31,7 +31,10 @@ static EbbStatus read_text(EbbTexts *texts, EbbSplit split, const char *path, in
 
 static EbbStatus read_texts(EbbTexts *texts, EbbSplit split, const char *folder, const EbbFolderList *list,
                             int label) {
-  if (list->n == 0) return ebb_fail(EBB_FORMAT, "%s: the folder of a class has no text files *.txt", folder);
+  if (list->n == 0)
+    return ebb_fail(EBB_FORMAT,
+                    "%s: the folder of a class has no text files *.txt; put some there, or remove it",
+                    folder);
   for (int i = 0; i < list->n; i++) {
     char *path;
     EBB_TRY(join(folder, list->name[i], &path));
@@ -78,8 +81,11 @@ static EbbStatus read_split(EbbTexts *texts, EbbSplit split, const char *base, c
 static EbbStatus read_train(EbbTexts *texts, const char *base, EbbFolderList *classes) {
   EBB_TRY(ebb_folder_list(base, NULL, classes));
   if (classes->n < 2)
-    return ebb_fail(EBB_FORMAT, "%s: %d folders of classes; a classification needs at least two", base,
-                    classes->n);
+    return ebb_fail(
+        EBB_FORMAT,
+        "%s: %d folders of classes; a classification needs at least two: dataset.data_dir names a "
+        "folder of texts CLASS/NAME.txt. To learn the next character of one text, give dataset.file",
+        base, classes->n);
   texts->dataset->n_classes = texts->dataset->d_output = classes->n;
   return read_split(texts, EBB_TRAIN, base, classes);
 }

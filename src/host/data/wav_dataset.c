@@ -55,7 +55,8 @@ static EbbStatus read_class(Recordings *r, const char *root, const char *name) {
   if (label < 0) status = ebb_fail(EBB_FORMAT, "%s: training has no class '%s'", folder, name);
   if (status == EBB_OK) status = ebb_folder_list(folder, ".wav", &files);
   if (status == EBB_OK && files.n == 0)
-    status = ebb_fail(EBB_FORMAT, "%s: the folder of a class has no .wav files", folder);
+    status = ebb_fail(EBB_FORMAT, "%s: the folder of a class has no .wav files; put some there, or remove it",
+                      folder);
   for (int i = 0; i < files.n && status == EBB_OK; i++) status = read_file(r, folder, files.name[i], label);
   ebb_folder_list_release(&files);
   free(folder);
@@ -76,7 +77,10 @@ static EbbStatus read_classes(Recordings *r, const char *root, int64_t *count) {
 static EbbStatus read_classes_of_training(Recordings *r, const char *root, int64_t *count) {
   EBB_TRY(ebb_folder_list(root, NULL, &r->classes));
   if (r->classes.n < 2)
-    return ebb_fail(EBB_FORMAT, "%s: %d folders of classes; at least 2 are needed", root, r->classes.n);
+    return ebb_fail(EBB_FORMAT,
+                    "%s: %d folders of classes; at least 2 are needed: dataset.data_dir names a folder of "
+                    "recordings CLASS/NAME.wav",
+                    root, r->classes.n);
   r->store.dataset->n_classes = r->store.dataset->d_output = r->classes.n;
   return read_classes(r, root, count);
 }
