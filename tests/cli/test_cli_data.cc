@@ -33,6 +33,29 @@ TEST(CliData, PathfinderIsMadeReadAndDrawn) {
   expect_failure(longer, 1, {"dataset.l_max=16384"});
 }
 
+// A limit of the size of files is an error with a sentence, not a death by signal; nothing half written
+// stays.
+TEST(CliData, FilesThatMayNotGrowAreAnError) {
+  Place place;
+  const std::string program = EBB_PROGRAM;
+  Outcome listops = place.shell("ulimit -f 16; exec " + program +
+                                " data listops lists --train 2000 --min-length 10 --max-length 100");
+  expect_failure(listops, 1, {"lists/basic_train.tsv", "File too large"});
+  EXPECT_EQ(listops.signal, 0);
+  EXPECT_TRUE(fs::is_empty(place.path / "lists"));
+  ASSERT_EQ(
+      place.run({"data", "listops", "lists", "--train", "2000", "--min-length", "10", "--max-length", "100"})
+          .code,
+      0);
+  Outcome cached =
+      place.shell("ulimit -f 16; exec " + program +
+                  " data describe dataset._name_=listops dataset.data_dir=lists dataset.cache=on");
+  EXPECT_EQ(cached.code, 1) << cached.err;
+  for (const char *part : {"make room", "dataset.cache=off", "File too large"})
+    expect_contains(cached.err, part);
+  EXPECT_TRUE(fs::is_empty(place.path / "lists/cache"));
+}
+
 TEST(CliData, Sheet) {
   Place place;
   Outcome drawn = place.run({"data", "pathfinder", "--any-direction", "--sheet", "sheet.png"});
