@@ -95,6 +95,7 @@ TEST_F(Devices, TwentyStepsAgreeForEveryLiquidKernel) {
 TEST_F(Devices, TwentyStepsAgreeForOtherModelsAndUpdates) {
   const std::vector<Keys> settings = {
       {"model.norm=batch", "model.layer.postact=glu", "model.layer.tie_dropout=false"},
+      {"model.norm=batch", "model.norm_padding=exclude", "decoder.use_lengths=true"},
       {"model.transposed=true", "model.prenorm=false"},
       {"trainer.accumulate_grad_batches=3", "trainer.max_epochs=5"},
       {"trainer.gradient_clip_val=0.1", "trainer.ema_decay=0.9"},
