@@ -27,7 +27,7 @@ static double hertz_of_mel(double mel) { return 700 * (pow(10, mel / 2595) - 1);
 
 /* Triangles whose feet stand on the tops of their neighbours. */
 static void fill_mels(EbbMfcc *mfcc) {
-  const double top = 2595 * log10(1 + RATE / 2 / 700.0);
+  const double top = 2595 * log10(1 + RATE / 2.0 / 700);
   double point[MELS + 2];
   for (int i = 0; i < MELS + 2; i++) point[i] = hertz_of_mel(top * i / (MELS + 1));
   for (int m = 0; m < MELS; m++)
