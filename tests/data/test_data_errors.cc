@@ -96,6 +96,17 @@ TEST_F(DataErrors, MissingFilesAreExplained) {
     }
 }
 
+TEST_F(DataErrors, WhatIsNoFolderIsToldSo) {
+  write("file");
+  fs::create_symlink(root / "loop", root / "loop");
+  for (const char *set : {"listops", "imdb", "sc", "cifar", "bidmc", "csv"}) {
+    says(set, (root / "file").string(), EBB_INVALID,
+         {"dataset.data_dir=" + (root / "file").string(), "no folder"});
+    says(set, (root / "loop").string(), EBB_IO, {"dataset.data_dir=", "symbolic links"});
+    says(set, (root / "file/inner").string(), EBB_IO, {"dataset.data_dir=", "Not a directory"});
+  }
+}
+
 TEST_F(DataErrors, WhatEbbMakesIsNamed) {
   const std::string at = root.string();
   says("listops", at, EBB_NOT_FOUND, {"`ebb data listops " + at + "` makes", "listops-1000"});

@@ -1,7 +1,9 @@
 #include "ebb/data.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/data/cache.h"
 #include "host/data/corpora.h"
@@ -134,10 +136,24 @@ static EbbStatus load_row(size_t row, const EbbConfig *config, const EbbLoading 
   return rows[row].load ? rows[row].load(config, out) : load_source(rows[row].load_source, config, out);
 }
 
+/* A folder that does not exist is the loaders' to explain. */
+static EbbStatus check_folder(const EbbConfig *config) {
+  const char *folder = ebb_config_string(config, "dataset.data_dir");
+  struct stat info;
+  if (!folder) return EBB_OK;
+  const int error = stat(folder, &info) == 0 ? 0 : errno;
+  if (error == ENOENT || (error == 0 && S_ISDIR(info.st_mode))) return EBB_OK;
+  return ebb_fail(error ? EBB_IO : EBB_INVALID,
+                  "%s: dataset.data_dir=%s: %s; it names the folder with the data set's files",
+                  ebb_config_origin(config, "dataset.data_dir"), folder,
+                  error ? strerror(error) : "this is no folder");
+}
+
 EbbStatus ebb_dataset_load_watched(const EbbConfig *config, const EbbLoading *loading, EbbDataset **out) {
   *out = NULL;
   const char *name = ebb_config_string(config, "dataset._name_");
   char known[512] = "";
+  EBB_TRY(check_folder(config));
   for (size_t i = 0, used = 0; i < N_ROWS; i++) {
     if (name && strcmp(rows[i].name, name) == 0) return advise(i, load_row(i, config, loading, out));
     used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", rows[i].name);
