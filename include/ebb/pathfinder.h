@@ -57,7 +57,7 @@ EbbStatus ebb_pathfinder_draw(const EbbPathfinderConfig *config, int64_t first, 
    8-bit grey and metadata/<b>.npy as text, 1000 images a batch b. While it works, and after a stop, the file
    "unfinished" there says with which settings; a later call with the same ones goes on behind the batches
    that are whole. Errors: INVALID, STATE (the folder holds images of other settings, or of which nothing is
-   known), IO (folder, disk full), INTERRUPTED, MEMORY. */
+   known, or another process works on it), IO (folder, disk full), INTERRUPTED, MEMORY. */
 EbbStatus ebb_pathfinder_generate(const char *folder, const EbbPathfinderConfig *config) EBB_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +17,7 @@
 
 #include "ebb/pathfinder.h"
 #include "host/data/lanczos.h"
+#include "host/data/pathfinder_folder.h"
 #include "host/data/pathfinder_paddles.h"
 #include "host/data/png_grey.h"
 #include "host/data/strokes.h"
@@ -336,6 +339,31 @@ TEST_F(PathfinderFolder, GoesOnAfterAStop) {
   EXPECT_EQ(bytes_of(set() / "imgs/1/sample_99.png"), last);
   EXPECT_EQ(bytes_of(set() / "metadata/0.npy"), row);
   EXPECT_TRUE(fs::exists(set() / "generated.txt"));
+}
+
+// One of two makes the images; a process that was killed holds nothing up.
+TEST_F(PathfinderFolder, OneProcessAtATime) {
+  EbbPathfinderFolder first, second;
+  fs::create_directories(root);
+  ASSERT_EQ(ebb_pathfinder_folder_open(root.c_str(), &config, &first), EBB_OK) << ebb_error();
+  EXPECT_EQ(ebb_pathfinder_folder_open(root.c_str(), &config, &second), EBB_STATE);
+  EXPECT_NE(std::string(ebb_error()).find("another process is making"), std::string::npos) << ebb_error();
+  ebb_pathfinder_folder_close(&second);
+  ebb_pathfinder_folder_close(&first);
+  const pid_t child = fork();
+  if (child == 0) {
+    EbbPathfinderFolder folder;
+    if (ebb_pathfinder_folder_open(root.c_str(), &config, &folder) != EBB_OK) _exit(1);
+    raise(SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  ASSERT_EQ(ebb_pathfinder_folder_open(root.c_str(), &config, &first), EBB_OK) << ebb_error();
+  EXPECT_EQ(ebb_pathfinder_folder_finish(&first), EBB_OK) << ebb_error();
+  ebb_pathfinder_folder_close(&first);
+  EXPECT_EQ(ebb_pathfinder_folder_open(root.c_str(), &config, &second), EBB_STATE) << "it is finished";
+  ebb_pathfinder_folder_close(&second);
 }
 
 // A limit of the file size stands in for a full disk.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,9 +89,27 @@ static EbbStatus make(const EbbPathfinderFolder *folder, const char *unfinished)
   return ebb_folder_create(path);
 }
 
+/* A second process would write the images that the first one says are whole. The lock goes with its process,
+   however that ends. */
+static EbbStatus lock(EbbPathfinderFolder *folder, const char *unfinished) {
+  folder->lock = open(unfinished, O_RDONLY | O_CLOEXEC);
+  if (folder->lock < 0 && errno == ENOENT) return check_free(folder); /* finished a moment ago */
+  if (folder->lock < 0) return ebb_fail(EBB_IO, "%s: cannot open the file: %s", unfinished, strerror(errno));
+  if (flock(folder->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return ebb_fail(EBB_STATE,
+                    "%s: another process is making these images; wait for it, or choose another folder",
+                    folder->path);
+  return EBB_OK;
+}
+
+void ebb_pathfinder_folder_close(EbbPathfinderFolder *folder) {
+  if (folder->lock >= 0) close(folder->lock);
+  folder->lock = -1;
+}
+
 EbbStatus ebb_pathfinder_folder_open(const char *folder, const EbbPathfinderConfig *config,
                                      EbbPathfinderFolder *out) {
-  *out = (EbbPathfinderFolder){.path = ""};
+  *out = (EbbPathfinderFolder){.lock = -1};
   const int length = snprintf(out->path, sizeof out->path, "%s/pathfinder%d/%s", folder, config->resolution,
                               ebb_pathfinder_level_name(config->level));
   if (length < 0 || (size_t)length >= sizeof out->path)
@@ -98,7 +117,8 @@ EbbStatus ebb_pathfinder_folder_open(const char *folder, const EbbPathfinderConf
   describe(config, out->settings, sizeof out->settings);
   char unfinished[PATHFINDER_PATH];
   name(out, PATHFINDER_UNFINISHED, unfinished);
-  return ebb_file_exists(unfinished) ? check_begun(out, unfinished) : make(out, unfinished);
+  EBB_TRY(ebb_file_exists(unfinished) ? check_begun(out, unfinished) : make(out, unfinished));
+  return lock(out, unfinished);
 }
 
 /* Everything reaches the disk before the folder says that it is whole. */

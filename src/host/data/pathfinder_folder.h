@@ -17,12 +17,14 @@ enum { PATHFINDER_BATCH = 1000 /* images a folder, as published */, PATHFINDER_P
 typedef struct EbbPathfinderFolder {
   char path[PATHFINDER_PATH - 128]; /* <folder>/pathfinder<resolution>/<level> */
   char settings[512];               /* what the file says */
+  int lock;                         /* that file, open and locked; -1: not open */
 } EbbPathfinderFolder;
 
-/* Makes the folder, or finds one that was begun with the same settings. Errors: as ebb_pathfinder_generate.
- */
+/* Makes the folder, or finds one that was begun with the same settings and that no process works on.
+   Lifetime: until ebb_pathfinder_folder_close, after an error too. Errors: as ebb_pathfinder_generate. */
 EbbStatus ebb_pathfinder_folder_open(const char *folder, const EbbPathfinderConfig *config,
                                      EbbPathfinderFolder *out) EBB_MUST_CHECK;
+void ebb_pathfinder_folder_close(EbbPathfinderFolder *folder);
 /* From now on it is whole. Errors: IO. */
 EbbStatus ebb_pathfinder_folder_finish(const EbbPathfinderFolder *folder) EBB_MUST_CHECK;
 

@@ -166,8 +166,10 @@ static EbbStatus allocate(Generator *generator) {
 static EbbStatus generate(Generator *generator, const char *folder) {
   EBB_TRY(ebb_pathfinder_create(generator->config, &generator->pathfinder));
   EBB_TRY(allocate(generator));
-  EBB_TRY(ebb_pathfinder_folder_open(folder, generator->config, &generator->folder));
-  return make_batches(generator);
+  EbbStatus status = ebb_pathfinder_folder_open(folder, generator->config, &generator->folder);
+  if (status == EBB_OK) status = make_batches(generator);
+  ebb_pathfinder_folder_close(&generator->folder);
+  return status;
 }
 
 EbbStatus ebb_pathfinder_generate(const char *folder, const EbbPathfinderConfig *config) {
