@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "host/data/cache.h"
 #include "host/data/corpora.h"
@@ -141,8 +142,10 @@ static EbbStatus check_folder(const EbbConfig *config) {
   const char *folder = ebb_config_string(config, "dataset.data_dir");
   struct stat info;
   if (!folder) return EBB_OK;
-  const int error = stat(folder, &info) == 0 ? 0 : errno;
-  if (error == ENOENT || (error == 0 && S_ISDIR(info.st_mode))) return EBB_OK;
+  int error = stat(folder, &info) == 0 ? 0 : errno;
+  const bool is_folder = error == 0 && S_ISDIR(info.st_mode);
+  if (is_folder && access(folder, R_OK | X_OK) != 0) error = errno;
+  if (error == ENOENT || (is_folder && error == 0)) return EBB_OK;
   return ebb_fail(error ? EBB_IO : EBB_INVALID,
                   "%s: dataset.data_dir=%s: %s; it names the folder with the data set's files",
                   ebb_config_origin(config, "dataset.data_dir"), folder,
