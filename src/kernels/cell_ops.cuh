@@ -4,45 +4,47 @@
 
 #include "kernels/cell_reduce.cuh"
 
-template <int N, class Formula>
-static __device__ __forceinline__ void cell_apply(const CellMachine &m, const EbbCellOp &op,
+template <int N, int R, class Formula>
+static __device__ __forceinline__ void cell_apply(const CellMachine<R> &m, const EbbCellOp &op,
                                                   Formula formula) {
-  const int width = op.width;
-  float *to = m.v + op.to;
+  const int width = m.own(op.width);
+  float *to = m.v + m.place(op.to);
   for (int i = m.t; i < width; i += m.n) {
     float in[N];
 #pragma unroll
     for (int k = 0; k < N; k++) in[k] = CellOperand(m, op, k)[i];
-    to[i] = formula(in);
+    to[R * i] = formula(in);
   }
 }
 
-static __device__ __forceinline__ void cell_copy(const CellMachine &m, const EbbCellOp &op) {
+template <int R>
+static __device__ __forceinline__ void cell_copy(const CellMachine<R> &m, const EbbCellOp &op) {
   const CellOperand from(m, op, 0);
-  for (int i = m.t; i < op.width; i += m.n) m.v[op.to + i] = from[i];
+  for (int i = m.t; i < m.own(op.width); i += m.n) m.v[m.place(op.to + i)] = from[i];
 }
 
-static __device__ __forceinline__ void cell_combine(const CellMachine &m, const EbbCellOp &op) {
+template <int R>
+static __device__ __forceinline__ void cell_combine(const CellMachine<R> &m, const EbbCellOp &op) {
   const CellOperand start(m, op, 0), scale(m, op, 1);
-  for (int i = m.t; i < op.width; i += m.n) {
+  for (int i = m.t; i < m.own(op.width); i += m.n) {
     float sum = 0;
     for (int k = 2; k < op.operands; k++) sum += op.c[k - 2] * CellOperand(m, op, k)[i];
-    m.v[op.to + i] = start[i] + scale[i] * sum;
+    m.v[m.place(op.to + i)] = start[i] + scale[i] * sum;
   }
 }
 
-static __device__ __forceinline__ void cell_linear(const CellMachine &m, const EbbCellOp &op) {
+static __device__ __forceinline__ void cell_linear(const CellMachine<1> &m, const EbbCellOp &op) {
   const EbbCellMatrix w = op.matrix;
   const CellOperand add(m, op, 1);
   float *to = m.v + op.to;
-  cell_products(m, m.p + w.at, m.at(op.from[0]), w.outputs, w.inputs, w.out_stride, w.in_stride,
+  cell_products(m, m.p + w.at, m.at(op.from[0], 0), w.outputs, w.inputs, w.out_stride, w.in_stride,
                 [=](int o, float sum) { to[o] = sum + add[o]; });
 }
 
-static __device__ __forceinline__ void cell_synapses(const CellMachine &m, const EbbCellOp &op) {
+static __device__ __forceinline__ void cell_synapses(const CellMachine<1> &m, const EbbCellOp &op) {
   const EbbCellTable &table = m.a.table[op.table];
   const float4 *synapse = m.by_target(op.table);
-  const float *v = m.at(op.from[0]);
+  const float *v = m.at(op.from[0], 0);
   const CellOperand add(m, op, 1);
   float *to = m.v + op.to;
   const int targets = table.targets;
@@ -63,33 +65,38 @@ static __device__ __forceinline__ void cell_synapses(const CellMachine &m, const
   }
 }
 
-static __device__ __forceinline__ void cell_repeat(const CellMachine &m, const EbbCellOp &op) {
-  const float *from = m.at(op.from[0]);
-  for (int i = m.t; i < op.width; i += m.n) m.v[op.to + i] = from[i / op.group];
+template <int R>
+static __device__ __forceinline__ void cell_repeat(const CellMachine<R> &m, const EbbCellOp &op) {
+  const CellOperand from(m, op, 0);
+  for (int i = m.t; i < m.own(op.width); i += m.n) m.v[m.place(op.to + i)] = from[i / op.group];
 }
 
-static __device__ __forceinline__ void cell_group_sum(const CellMachine &m, const EbbCellOp &op) {
-  const float *from = m.at(op.from[0]);
-  for (int i = m.t; i < op.width; i += m.n) {
+template <int R>
+static __device__ __forceinline__ void cell_group_sum(const CellMachine<R> &m, const EbbCellOp &op) {
+  const CellOperand from(m, op, 0);
+  for (int i = m.t; i < m.own(op.width); i += m.n) {
     float sum = 0;
     for (int k = 0; k < op.group; k++) sum += from[i * op.group + k];
-    m.v[op.to + i] = sum;
+    m.v[m.place(op.to + i)] = sum;
   }
 }
 
-static __device__ __forceinline__ void cell_group_softmax(const CellMachine &m, const EbbCellOp &op) {
+template <int R>
+static __device__ __forceinline__ void cell_group_softmax(const CellMachine<R> &m, const EbbCellOp &op) {
   const int group = op.group;
-  for (int i = m.t; i < op.width / group; i += m.n) {
-    const float *from = m.at(op.from[0]) + i * group;
-    float *to = m.v + op.to + i * group, most = from[0], sum = 0;
-    for (int k = 1; k < group; k++) most = from[k] > most ? from[k] : most;
-    for (int k = 0; k < group; k++) sum += to[k] = ebb_expf(from[k] - most);
+  const CellOperand all(m, op, 0);
+  for (int i = m.t; i < m.own(op.width / group); i += m.n) {
+    const int first = i * group;
+    float *to = m.v + m.place(op.to + first), most = all[first], sum = 0;
+    for (int k = 1; k < group; k++) most = all[first + k] > most ? all[first + k] : most;
+    for (int k = 0; k < group; k++) sum += to[R * k] = ebb_expf(all[first + k] - most);
     const float scale = 1 / sum;
-    for (int k = 0; k < group; k++) to[k] *= scale;
+    for (int k = 0; k < group; k++) to[R * k] *= scale;
   }
 }
 
-static __device__ __forceinline__ void cell_op(const CellMachine &m, const EbbCellOp &op) {
+template <int R>
+static __device__ __forceinline__ void cell_op(const CellMachine<R> &m, const EbbCellOp &op) {
   switch (op.code) {
 #define EBB_CELL_FORMULA(CODE, name, operands)                                                               \
   case EBB_CELL_##CODE:                                                                                      \
@@ -106,7 +113,8 @@ static __device__ __forceinline__ void cell_op(const CellMachine &m, const EbbCe
 }
 
 /* The ops of a run; `again`: for backward, which wants neither moves nor what no gradient reaches. */
-static __device__ __forceinline__ void cell_run_forward(const CellMachine &m, const EbbCellRun &run,
+template <int R>
+static __device__ __forceinline__ void cell_run_forward(const CellMachine<R> &m, const EbbCellRun &run,
                                                         bool again, bool moves) {
   for (int i = run.first; i < run.first + run.count; i++) {
     const EbbCellOp &op = m.ops[i];

@@ -2,7 +2,7 @@
 #ifndef EBB_KERNELS_CELL_REDUCE_CUH
 #define EBB_KERNELS_CELL_REDUCE_CUH
 
-#include "kernels/cell.cuh"
+#include "kernels/cell_machine.cuh"
 
 /* Sum over `lanes` neighbouring lanes, a power of two. */
 static __device__ __forceinline__ float cell_lane_sum(float value, int lanes) {
@@ -20,8 +20,9 @@ static __device__ __forceinline__ int cell_lanes(int threads, int count, int ter
 
 /* Rows whose elements lie side by side: some lanes a row. put(o, sum) by one thread each. */
 template <class Put>
-static __device__ __forceinline__ void cell_row_products(const CellMachine &m, const float *w, const float *x,
-                                                         int outputs, int inputs, int stride, Put put) {
+static __device__ __forceinline__ void cell_row_products(const CellMachine<1> &m, const float *w,
+                                                         const float *x, int outputs, int inputs, int stride,
+                                                         Put put) {
   const int lanes = cell_lanes(m.n, outputs, inputs, 8), lane = m.t % lanes;
   for (int base = 0; base < outputs; base += m.n / lanes) {
     const int o = base + m.t / lanes;
@@ -39,7 +40,7 @@ static __device__ __forceinline__ void cell_row_products(const CellMachine &m, c
 /* Columns whose elements lie side by side: a thread a column and part of the inputs; the parts are joined
    through scratch. */
 template <class Put>
-static __device__ __forceinline__ void cell_column_products(const CellMachine &m, const float *w,
+static __device__ __forceinline__ void cell_column_products(const CellMachine<1> &m, const float *w,
                                                             const float *x, int outputs, int inputs,
                                                             int stride, Put put) {
   const int columns = (outputs + EBB_WARP - 1) / EBB_WARP * EBB_WARP;
@@ -66,7 +67,7 @@ static __device__ __forceinline__ void cell_column_products(const CellMachine &m
 }
 
 template <class Put>
-static __device__ __forceinline__ void cell_products(const CellMachine &m, const float *w, const float *x,
+static __device__ __forceinline__ void cell_products(const CellMachine<1> &m, const float *w, const float *x,
                                                      int outputs, int inputs, int out_stride, int in_stride,
                                                      Put put) {
   if (in_stride == 1)
