@@ -2,6 +2,8 @@
    the steps; backward the same the other way round, the steps a chunk of time at a time. */
 #include "kernels/cell.cuh"
 
+#include "host/ops/cell_gpu.h"
+
 namespace {
 
 /* Hands out shared memory, in floats. */
@@ -47,6 +49,16 @@ CellPlaces places_of(const EbbCellArgs &args, const EbbRun *run, const EbbCellPr
   at.parameters = steps ? shared.take(program.parameters, share) : -1;
   at.bytes = (size_t)shared.used * sizeof(float);
   return at;
+}
+
+EbbCellGpu gpu_of(const EbbRun *run) {
+  return {ebb_cuda_multiprocessors(run->device), ebb_cuda_shared_limit(run->device) / (int64_t)sizeof(float),
+          ebb_cuda_precision(run->device)};
+}
+
+bool runs_by_tile(const EbbCellArgs &args, const EbbRun *run, bool back) {
+  const EbbCellGpu gpu = gpu_of(run);
+  return ebb_cell_tile_refusal(&args, &gpu, back) == nullptr;
 }
 
 /* ---- SEQUENCE's matrix products ---- */
@@ -157,7 +169,8 @@ EbbStatus forward(const void *args_, const EbbRun *run) {
     EBB_TRY(cell_rows_forward(args, run, part));
     if (part.linear >= 0) EBB_TRY(linear_forward(args, run, args.cell->instruction[part.linear]));
   }
-  return args.cuda.ltc.H ? cell_ltc_forward(args, run) : cell_steps_forward(args, run);
+  if (args.cuda.ltc.H) return cell_ltc_forward(args, run);
+  return runs_by_tile(args, run, false) ? cell_tile_forward(args, run) : cell_steps_forward(args, run);
 }
 
 EbbStatus backward(const void *args_, const EbbRun *run) {
@@ -165,9 +178,10 @@ EbbStatus backward(const void *args_, const EbbRun *run) {
   EBB_TRY(clear_gradients(args, run));
   EBB_TRY(cell_mask_x(args, run));
   if (args.cuda.ltc.H) EBB_TRY(cell_ltc_backward(args, run));
+  const auto steps_backward = runs_by_tile(args, run, true) ? cell_tile_backward : cell_steps_backward;
   for (int64_t end = args.cuda.ltc.H ? 0 : args.T; end > 0; end -= args.cuda.chunk) {
     const int64_t first = end > args.cuda.chunk ? end - args.cuda.chunk : 0;
-    EBB_TRY(cell_steps_backward(args, run, first, end));
+    EBB_TRY(steps_backward(args, run, first, end));
     EBB_TRY(step_products(args, run, end - first));
   }
   for (int32_t i = args.cuda.n_runs - 1; i >= 0; i--) {
@@ -201,6 +215,22 @@ CellView cell_view(const EbbCellArgs &args, const EbbRun *run, CellProgramKind k
   a.rate_step = args.cell->rate_step > 0 ? args.cell->rate_step : 1.0f / (float)args.cell->repeat;
   a.truncate = args.truncate;
   a.add_dstate = args.add_dstate, a.unstable_fails = args.unstable_fails;
+  return a;
+}
+
+CellView cell_tile_view(const EbbCellArgs &args, const EbbRun *run, bool back) {
+  const EbbCellGpu gpu = gpu_of(run);
+  const EbbCellTilePlaces at = ebb_cell_tile_places(&args, &gpu, back);
+  const int64_t tiles = (args.B + EBB_CELL_TILE - 1) / EBB_CELL_TILE;
+  CellView a = cell_view(args, run, CELL_STEPS, back);
+  a.places = {};
+  a.places.ops = at.ops, a.places.weights = at.weights, a.places.scratch = at.scratch;
+  a.places.vectors = at.vectors, a.places.gradients = at.gradients, a.places.kept = at.kept;
+  a.places.sums = at.sums, a.places.parameters = -1;
+  a.places.bytes = (size_t)at.floats * sizeof(float);
+  a.program.threads = args.cuda.tiling.threads;
+  if (tiles < a.program.blocks) a.program.blocks = tiles;
+  a.precision = gpu.precision, a.n_tables = 0;
   return a;
 }
 

@@ -74,6 +74,11 @@ EbbStatus cell_rows_backward(const EbbCellArgs &args, const EbbRun *run,
 /* The same for an LTC cell (args.cuda.ltc): ltc_forward.cu, ltc_backward.cu. */
 EbbStatus cell_ltc_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 EbbStatus cell_ltc_backward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
+/* The steps by tiles of samples (host/ops/cell_gpu_tile.c): cell_tile_forward.cu, cell_tile_backward.cu. */
+CellView cell_tile_view(const EbbCellArgs &args, const EbbRun *run, bool back);
+EbbStatus cell_tile_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
+EbbStatus cell_tile_backward(const EbbCellArgs &args, const EbbRun *run, int64_t first,
+                             int64_t end) EBB_MUST_CHECK;
 EbbStatus cell_steps_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 /* Steps first .. end - 1, after those behind them. */
 EbbStatus cell_steps_backward(const EbbCellArgs &args, const EbbRun *run, int64_t first,

@@ -24,6 +24,7 @@ typedef struct EbbCellConfig {
                        it goes back to the start. Source: Williams and Peng 1990, "An efficient gradient-based
                        algorithm for on-line training of recurrent network trajectories" */
   bool approximate; /* sigmoids of an LTC cell's synapses within 5e-4, where a GPU is faster so */
+  EbbCellEngine engine; /* on a GPU; EBB_CELL_BY_SIZE (0) is the one to use */
 } EbbCellConfig;
 
 /* Values of the CPU's layout: R samples stand side by side, and a tile of R samples is worked on as one. */
@@ -46,6 +47,7 @@ typedef struct EbbCellArgs {
   float *grad[EBB_CELL_PARAMS];          /* added to; NULL: not wanted */
   int64_t B, T, I, S, O, truncate;
   bool unstable_fails, approximate;
+  EbbCellEngine engine;
   float *arena; /* (cell->arena; CUDA: cuda.arena) parameters after map and mask; forward to backward */
   /* CPU */
   const struct EbbCellPlan *plan; /* host/ops/cell_plan.h */

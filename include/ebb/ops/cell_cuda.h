@@ -17,13 +17,24 @@ enum {
   EBB_CELL_MOVE,
   EBB_CELL_RUNS = 48,
   EBB_CELL_PRODUCTS = 128,
-  EBB_CELL_BLOCKS = 528, /* most of a launch: four a multiprocessor of an H100 */
-  EBB_CELL_THREADS = 512 /* most of a block */
+  EBB_CELL_BLOCKS = 528,  /* most of a launch: four a multiprocessor of an H100 */
+  EBB_CELL_THREADS = 512, /* most of a block */
+  EBB_CELL_TILE = 8       /* samples that a block works on where it multiplies matrices by tensor cores */
 };
 
+/* Which kernels run the steps: by the sizes, always one sample a block, or tiles of samples where they can.
+ */
+typedef enum EbbCellEngine { EBB_CELL_BY_SIZE, EBB_CELL_BY_SAMPLE, EBB_CELL_BY_TILE } EbbCellEngine;
+
 /* EbbCellOp.flags: barriers that it needs before it, forward and backward; and between its operands'
-   gradients; that some gradient reaches it. */
-enum { EBB_CELL_WAITS = 1, EBB_CELL_WAITS_BACK = 2, EBB_CELL_OVERLAPS = 4, EBB_CELL_LIVE = 8 };
+   gradients; that some gradient reaches it; that it is the first LINEAR with its matrix. */
+enum {
+  EBB_CELL_WAITS = 1,
+  EBB_CELL_WAITS_BACK = 2,
+  EBB_CELL_OVERLAPS = 4,
+  EBB_CELL_LIVE = 8,
+  EBB_CELL_FILLS = 16
+};
 
 /* EbbCellOp.grad beside addresses. */
 enum { EBB_CELL_NO_GRAD = INT32_MIN, EBB_CELL_ELAPSED_GRAD };
@@ -39,6 +50,7 @@ typedef struct EbbCellOp {
   int32_t table, group;
   int32_t sums;           /* SYNAPSES: first float of the table's sums, four a synapse */
   int32_t delta, delta_x; /* LINEAR: columns for the gradient of `to` and for from[0] (-1: stored already) */
+  int32_t block;          /* LINEAR of the steps: first 16 x 16 block of its weights, for tiles */
 } EbbCellOp;
 
 /* What a block reads of its row of SEQ (row >= 0) or of X (~row), and where it puts it. */
@@ -87,6 +99,17 @@ typedef struct EbbCellTable {
   float *by_target, *by_source;         /* (count, 4) */
 } EbbCellTable;
 
+/* What a tile of samples needs and, counted, what a step costs, see host/ops/cell_gpu_tile.c. */
+typedef struct EbbCellTiling {
+  bool synapses;       /* in the steps */
+  int32_t blocks;      /* of weights, 16 x 16 */
+  int32_t threads;     /* of a block */
+  int64_t step_blocks; /* that a step multiplies */
+  int64_t products;    /* LINEAR of a step */
+  int64_t passes;      /* of a sample's threads over their elements, a step */
+  int64_t tile_passes; /* of a tile's */
+} EbbCellTiling;
+
 /* A cell whose step is nothing but fused sub-steps of at most EBB_CELL_LTC neurons has kernels of its own.
    Addresses count floats of the parameters, of their sums (d...) or of a row of SEQ; -1: none. */
 enum { EBB_CELL_LTC = 64, EBB_CELL_LTC_REPEAT = 64 };
@@ -102,6 +125,7 @@ typedef struct EbbCellLtc {
 
 typedef struct EbbCellCuda {
   EbbCellLtc ltc;
+  EbbCellTiling tiling;
   EbbCellProgram rows, steps; /* SEQUENCE, and the rest */
   EbbCellRun run[EBB_CELL_RUNS];
   EbbCellRun section[EBB_CELL_SECTIONS];

@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 
 #include "ebb/complex.h"
+#include "ebb/device.h"
 #include "ebb/fault.h"
 #include "ebb/shape.h"
 #include "host/device/cuda_fft.h"
@@ -26,6 +27,8 @@ EbbFault *ebb_cuda_fault(const EbbDevice *device);
 int ebb_cuda_multiprocessors(const EbbDevice *device);
 /* Most dynamic shared memory a block can ask for, in bytes. */
 int64_t ebb_cuda_shared_limit(const EbbDevice *device);
+/* Of matrix products with float32 operands. */
+EbbPrecision ebb_cuda_precision(const EbbDevice *device);
 
 /* EBB_OK for cudaSuccess, otherwise DEVICE with the sentence "<what>: <CUDA's words>". */
 EbbStatus ebb_cuda_check(cudaError_t error, const char *what) EBB_MUST_CHECK;

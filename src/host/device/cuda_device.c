@@ -34,6 +34,7 @@ int ebb_cuda_multiprocessors(const EbbDevice *device) {
 int64_t ebb_cuda_shared_limit(const EbbDevice *device) {
   return (int64_t)ebb_cuda_of(device)->properties.sharedMemPerBlockOptin;
 }
+EbbPrecision ebb_cuda_precision(const EbbDevice *device) { return ebb_cuda_of(device)->base.precision; }
 
 /* ---- memory ---- */
 

@@ -118,7 +118,7 @@ static EbbStatus set_up(EbbSetup *setup, const void *config, void *args) {
   const EbbCellConfig *c = config;
   EbbCellArgs *a = args;
   a->cell = c->cell, a->unstable_fails = c->unstable_fails, a->approximate = c->approximate,
-  a->truncate = c->truncate;
+  a->truncate = c->truncate, a->engine = c->engine;
   EBB_TRY(setup_inputs(setup, c, a));
   EBB_TRY(setup_outputs(setup, a));
   EBB_TRY(setup_params(setup, a));

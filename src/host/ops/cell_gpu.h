@@ -2,6 +2,7 @@
 #ifndef EBB_HOST_OPS_CELL_GPU_H
 #define EBB_HOST_OPS_CELL_GPU_H
 
+#include "ebb/device.h"
 #include "ebb/ops/cell.h"
 
 #ifdef __cplusplus
@@ -42,6 +43,23 @@ void ebb_cell_write_steps(EbbCellWriter *writer);
 
 /* Recognises an LTC cell of fused sub-steps, once the program is written. */
 void ebb_cell_find_ltc(EbbCellWriter *writer);
+
+/* The blocks of weights and the counts of cuda->tiling, once the program is written. */
+void ebb_cell_find_tiling(EbbCellWriter *writer);
+
+/* Floats in shared memory where the pieces of a tile start; -1: it lies in device memory. */
+typedef struct EbbCellTilePlaces {
+  int32_t ops, weights, vectors, gradients, kept, sums, scratch;
+  int64_t floats;
+} EbbCellTilePlaces;
+typedef struct EbbCellGpu {
+  int64_t processors, shared; /* shared: most floats a block can have */
+  EbbPrecision precision;
+} EbbCellGpu;
+/* back: with what backward adds. */
+EbbCellTilePlaces ebb_cell_tile_places(const EbbCellArgs *args, const EbbCellGpu *gpu, bool back);
+/* Why the steps do not run by tiles of samples; NULL where they do. */
+const char *ebb_cell_tile_refusal(const EbbCellArgs *args, const EbbCellGpu *gpu, bool back);
 
 /* For these two: an op for an instruction; vector elements of SEQ or X to be loaded. */
 EbbCellOp *ebb_cell_write_op(EbbCellWriter *writer, EbbCellList *list, const EbbCellInstruction *from);

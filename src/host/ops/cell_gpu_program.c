@@ -254,6 +254,7 @@ EbbStatus ebb_cell_writer_begin(EbbCellWriter *writer, const EbbCell *cell, EbbC
   finish(writer, &cuda->rows, &writer->rows);
   finish(writer, &cuda->steps, &writer->steps);
   ebb_cell_find_ltc(writer);
+  ebb_cell_find_tiling(writer);
   return writer->status;
 }
 

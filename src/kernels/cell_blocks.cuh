@@ -1,0 +1,134 @@
+/* Weights as blocks of 16 x 16 for tensor cores, each in the order in which the lanes of a warp hold it: with
+   g = lane / 4 and t = lane % 4, a lane has rows g and g + 8 and columns t + 4 j, j < 4. Backward takes the
+   same block for its transpose: there the lane's k, the rows of the block, are 8 (t / 2) + t % 2 + 2 j, so
+   that the lanes of a load meet different banks. */
+#ifndef EBB_KERNELS_CELL_BLOCKS_CUH
+#define EBB_KERNELS_CELL_BLOCKS_CUH
+
+#include "kernels/mma.cuh"
+#include "kernels/reduce.cuh"
+
+enum { CELL_BLOCK = 16 };
+
+/* Number j of those of k, of a block's 16, for which the lane brings x. */
+template <bool BACK> static __device__ __forceinline__ int cell_block_k(int t, int j) {
+  return BACK ? 8 * (t / 2) + t % 2 + 2 * j : 4 * j + t;
+}
+
+/* The lane's word of the transpose for j = 0; 32 words on for the next j. */
+static __device__ __forceinline__ int cell_block_back(int lane) {
+  const int g = lane / 4, t = lane % 4;
+  return 16 * (t % 2) + t / 2 + 4 * (g % 4) + 2 * (g / 4);
+}
+
+/* Words of float32: (j / 2, lane, j % 2, row half). */
+struct CellWords {
+  enum { WORDS = CELL_BLOCK * CELL_BLOCK };
+  /* Of the products' rows 0 .. 7 and 8 .. 15, the row of the matrix. */
+  template <bool BACK> static __device__ __forceinline__ int row(int g, int half) { return g + 8 * half; }
+  /* at(row, column): an element. */
+  template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
+    const int lane = i / 4 % EBB_WARP, j = i / 128 * 2 + i % 4 / 2;
+    return __float_as_uint(at(lane / 4 + i % 2 * 8, lane % 4 + 4 * j));
+  }
+  /* What the lane has of two operands with K = 8. */
+  template <bool BACK>
+  static __device__ __forceinline__ void load(const uint32_t *block, int lane, float (*a)[4]) {
+#pragma unroll
+    for (int e = 0; BACK && e < 8; e++)
+      a[e / 4][e % 4] = __uint_as_float(block[cell_block_back(lane) + 128 * (e % 2) + 32 * (e / 2)]);
+#pragma unroll
+    for (int h = 0; !BACK && h < 2; h++) {
+      const float4 four = reinterpret_cast<const float4 *>(block)[EBB_WARP * h + lane];
+      a[h][0] = four.x, a[h][1] = four.y, a[h][2] = four.z, a[h][3] = four.w;
+    }
+  }
+};
+
+/* Formats: `add` adds the product of a block with x[j], 16 x 8, to the lane's part of a sum. */
+struct CellTf32 : CellWords {
+  struct Sum {
+    float d[4];
+    __device__ __forceinline__ Sum() : d{0, 0, 0, 0} {}
+    __device__ __forceinline__ float of(int i) const { return d[i]; }
+  };
+  template <bool BACK>
+  static __device__ __forceinline__ void add(Sum &sum, const uint32_t *block, int lane, const float *x) {
+    float a[2][4];
+    load<BACK>(block, lane, a);
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      const uint32_t left[4] = {mma_tf32(a[h][0]), mma_tf32(a[h][1]), mma_tf32(a[h][2]), mma_tf32(a[h][3])};
+      const uint32_t right[2] = {mma_tf32(x[2 * h]), mma_tf32(x[2 * h + 1])};
+      mma_tf32_16x8x8(sum.d, left, right);
+    }
+  }
+};
+
+/* Near float32: each operand as high + low in tf32, and of their products all but low times low, which is
+   2^-22 of the whole. */
+struct CellFloat32 : CellWords {
+  struct Sum {
+    float d[4], rest[4];
+    __device__ __forceinline__ Sum() : d{0, 0, 0, 0}, rest{0, 0, 0, 0} {}
+    __device__ __forceinline__ float of(int i) const { return d[i] + rest[i]; }
+  };
+  template <int N> struct Split {
+    uint32_t high[N], low[N];
+    __device__ __forceinline__ explicit Split(const float *x) {
+#pragma unroll
+      for (int i = 0; i < N; i++) {
+        high[i] = mma_tf32(x[i]);
+        low[i] = mma_tf32(x[i] - __uint_as_float(high[i]));
+      }
+    }
+  };
+  template <bool BACK>
+  static __device__ __forceinline__ void add(Sum &sum, const uint32_t *block, int lane, const float *x) {
+    float a[2][4];
+    load<BACK>(block, lane, a);
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      const Split<4> left(a[h]);
+      const Split<2> right(x + 2 * h);
+      mma_tf32_16x8x8(sum.rest, left.low, right.high);
+      mma_tf32_16x8x8(sum.d, left.high, right.high);
+      mma_tf32_16x8x8(sum.rest, left.high, right.low);
+    }
+  }
+};
+
+/* Words of two columns, j even the lower: (lane, j / 2, row half). The transpose has the two as rows of its
+   product's two halves. */
+struct CellBf16 {
+  enum { WORDS = CELL_BLOCK * CELL_BLOCK / 2 };
+  typedef CellTf32::Sum Sum;
+  template <bool BACK> static __device__ __forceinline__ int row(int g, int half) {
+    return BACK ? g % 4 + 4 * half + 8 * (g / 4) : g + 8 * half;
+  }
+  template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
+    const int lane = i / 4, row = lane / 4 + i % 2 * 8, column = lane % 4 + i % 4 / 2 * 8;
+    return mma_bf16(at(row, column), at(row, column + 4));
+  }
+  template <bool BACK>
+  static __device__ __forceinline__ void load(const uint32_t *block, int lane, uint32_t *a) {
+#pragma unroll
+    for (int h = 0; BACK && h < 2; h++) {
+      const uint32_t *pair = block + cell_block_back(lane) + 64 * h;
+      a[2 * h] = (pair[0] & 0xffffu) | pair[32] << 16,
+            a[2 * h + 1] = pair[0] >> 16 | (pair[32] & 0xffff0000u);
+    }
+    if (BACK) return;
+    const uint4 four = reinterpret_cast<const uint4 *>(block)[lane];
+    a[0] = four.x, a[1] = four.y, a[2] = four.z, a[3] = four.w;
+  }
+  template <bool BACK>
+  static __device__ __forceinline__ void add(Sum &sum, const uint32_t *block, int lane, const float *x) {
+    uint32_t left[4];
+    load<BACK>(block, lane, left);
+    const uint32_t right[2] = {mma_bf16(x[0], x[1]), mma_bf16(x[2], x[3])};
+    mma_bf16_16x8x16(sum.d, left, right);
+  }
+};
+
+#endif
