@@ -170,6 +170,7 @@ EbbStatus forward(const void *args_, const EbbRun *run) {
     if (part.linear >= 0) EBB_TRY(linear_forward(args, run, args.cell->instruction[part.linear]));
   }
   if (args.cuda.ltc.H) return cell_ltc_forward(args, run);
+  if (runs_by_tile(args, run, false) || runs_by_tile(args, run, true)) EBB_TRY(cell_tile_pack(args, run));
   return runs_by_tile(args, run, false) ? cell_tile_forward(args, run) : cell_steps_forward(args, run);
 }
 
@@ -224,13 +225,13 @@ CellView cell_tile_view(const EbbCellArgs &args, const EbbRun *run, bool back) {
   const int64_t tiles = (args.B + EBB_CELL_TILE - 1) / EBB_CELL_TILE;
   CellView a = cell_view(args, run, CELL_STEPS, back);
   a.places = {};
-  a.places.ops = at.ops, a.places.weights = at.weights, a.places.scratch = at.scratch;
+  a.places.ops = at.ops, a.places.weights = at.weights, a.places.resident = at.resident;
   a.places.vectors = at.vectors, a.places.gradients = at.gradients, a.places.kept = at.kept;
-  a.places.sums = at.sums, a.places.parameters = -1;
+  a.places.sums = at.sums, a.places.scratch = at.scratch, a.places.parameters = -1;
   a.places.bytes = (size_t)at.floats * sizeof(float);
   a.program.threads = args.cuda.tiling.threads;
   if (tiles < a.program.blocks) a.program.blocks = tiles;
-  a.precision = gpu.precision, a.n_tables = 0;
+  a.precision = gpu.precision, a.weights = args.cuda.weights, a.n_tables = 0;
   return a;
 }
 

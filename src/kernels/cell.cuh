@@ -15,6 +15,7 @@
 typedef struct CellPlaces {
   int32_t ops, scratch, vectors, gradients, kept, sums, parameters, weights, by_target[EBB_CELL_TABLES],
       by_source[EBB_CELL_TABLES];
+  int32_t resident; /* blocks at `weights` */
   size_t bytes;
 } CellPlaces;
 
@@ -33,7 +34,8 @@ typedef struct CellView {
   EbbCellSection rate_section;
   float rate_limit, rate_step;
   bool add_dstate, unstable_fails;
-  EbbPrecision precision; /* of a tile's products */
+  EbbPrecision precision;  /* of a tile's products */
+  const uint32_t *weights; /* for them, in its format: cell_blocks.cuh */
 } CellView;
 
 /* Steps of row b; of a length outside the sequence, none. */
@@ -74,8 +76,10 @@ EbbStatus cell_rows_backward(const EbbCellArgs &args, const EbbRun *run,
 /* The same for an LTC cell (args.cuda.ltc): ltc_forward.cu, ltc_backward.cu. */
 EbbStatus cell_ltc_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 EbbStatus cell_ltc_backward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
-/* The steps by tiles of samples (host/ops/cell_gpu_tile.c): cell_tile_forward.cu, cell_tile_backward.cu. */
+/* The steps by tiles of samples (host/ops/cell_gpu_tile.c): cell_tile_forward.cu, cell_tile_backward.cu;
+   before them the weights are packed into blocks of their format. */
 CellView cell_tile_view(const EbbCellArgs &args, const EbbRun *run, bool back);
+EbbStatus cell_tile_pack(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 EbbStatus cell_tile_forward(const EbbCellArgs &args, const EbbRun *run) EBB_MUST_CHECK;
 EbbStatus cell_tile_backward(const EbbCellArgs &args, const EbbRun *run, int64_t first,
                              int64_t end) EBB_MUST_CHECK;

@@ -23,44 +23,45 @@ static __device__ __forceinline__ int cell_block_back(int lane) {
 
 /* Words of float32: (j / 2, lane, j % 2, row half). */
 struct CellWords {
-  enum { WORDS = CELL_BLOCK * CELL_BLOCK };
+  static constexpr int WORDS = CELL_BLOCK * CELL_BLOCK;
   /* Of the products' rows 0 .. 7 and 8 .. 15, the row of the matrix. */
-  template <bool BACK> static __device__ __forceinline__ int row(int g, int half) { return g + 8 * half; }
+  template <bool BACK> static __device__ __forceinline__ int row(int g, int upper) { return g + 8 * upper; }
   /* at(row, column): an element. */
   template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
     const int lane = i / 4 % EBB_WARP, j = i / 128 * 2 + i % 4 / 2;
     return __float_as_uint(at(lane / 4 + i % 2 * 8, lane % 4 + 4 * j));
   }
   /* What the lane has of two operands with K = 8. */
+  struct Left {
+    float a[2][4];
+  };
   template <bool BACK>
-  static __device__ __forceinline__ void load(const uint32_t *block, int lane, float (*a)[4]) {
+  static __device__ __forceinline__ void load(const uint32_t *block, int lane, Left &left) {
 #pragma unroll
     for (int e = 0; BACK && e < 8; e++)
-      a[e / 4][e % 4] = __uint_as_float(block[cell_block_back(lane) + 128 * (e % 2) + 32 * (e / 2)]);
+      left.a[e / 4][e % 4] = __uint_as_float(block[cell_block_back(lane) + 128 * (e % 2) + 32 * (e / 2)]);
 #pragma unroll
     for (int h = 0; !BACK && h < 2; h++) {
       const float4 four = reinterpret_cast<const float4 *>(block)[EBB_WARP * h + lane];
-      a[h][0] = four.x, a[h][1] = four.y, a[h][2] = four.z, a[h][3] = four.w;
+      left.a[h][0] = four.x, left.a[h][1] = four.y, left.a[h][2] = four.z, left.a[h][3] = four.w;
     }
   }
 };
 
-/* Formats: `add` adds the product of a block with x[j], 16 x 8, to the lane's part of a sum. */
+/* Formats: `add` adds the product of what is loaded with x[j], 16 x 8, to the lane's part of a sum. */
 struct CellTf32 : CellWords {
   struct Sum {
     float d[4];
     __device__ __forceinline__ Sum() : d{0, 0, 0, 0} {}
     __device__ __forceinline__ float of(int i) const { return d[i]; }
   };
-  template <bool BACK>
-  static __device__ __forceinline__ void add(Sum &sum, const uint32_t *block, int lane, const float *x) {
-    float a[2][4];
-    load<BACK>(block, lane, a);
+  static __device__ __forceinline__ void add(Sum &sum, const Left &left, const float *x) {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const uint32_t left[4] = {mma_tf32(a[h][0]), mma_tf32(a[h][1]), mma_tf32(a[h][2]), mma_tf32(a[h][3])};
-      const uint32_t right[2] = {mma_tf32(x[2 * h]), mma_tf32(x[2 * h + 1])};
-      mma_tf32_16x8x8(sum.d, left, right);
+      const float *l = left.a[h], *r = x + 2 * h;
+      const uint32_t a[4] = {mma_tf32(l[0]), mma_tf32(l[1]), mma_tf32(l[2]), mma_tf32(l[3])};
+      const uint32_t b[2] = {mma_tf32(r[0]), mma_tf32(r[1])};
+      mma_tf32_16x8x8(sum.d, a, b);
     }
   }
 };
@@ -83,17 +84,14 @@ struct CellFloat32 : CellWords {
       }
     }
   };
-  template <bool BACK>
-  static __device__ __forceinline__ void add(Sum &sum, const uint32_t *block, int lane, const float *x) {
-    float a[2][4];
-    load<BACK>(block, lane, a);
+  static __device__ __forceinline__ void add(Sum &sum, const Left &left, const float *x) {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const Split<4> left(a[h]);
-      const Split<2> right(x + 2 * h);
-      mma_tf32_16x8x8(sum.rest, left.low, right.high);
-      mma_tf32_16x8x8(sum.d, left.high, right.high);
-      mma_tf32_16x8x8(sum.rest, left.high, right.low);
+      const Split<4> a(left.a[h]);
+      const Split<2> b(x + 2 * h);
+      mma_tf32_16x8x8(sum.rest, a.low, b.high);
+      mma_tf32_16x8x8(sum.d, a.high, b.high);
+      mma_tf32_16x8x8(sum.rest, a.high, b.low);
     }
   }
 };
@@ -101,33 +99,33 @@ struct CellFloat32 : CellWords {
 /* Words of two columns, j even the lower: (lane, j / 2, row half). The transpose has the two as rows of its
    product's two halves. */
 struct CellBf16 {
-  enum { WORDS = CELL_BLOCK * CELL_BLOCK / 2 };
+  static constexpr int WORDS = CELL_BLOCK * CELL_BLOCK / 2;
   typedef CellTf32::Sum Sum;
-  template <bool BACK> static __device__ __forceinline__ int row(int g, int half) {
-    return BACK ? g % 4 + 4 * half + 8 * (g / 4) : g + 8 * half;
+  template <bool BACK> static __device__ __forceinline__ int row(int g, int upper) {
+    return BACK ? g % 4 + 4 * upper + 8 * (g / 4) : g + 8 * upper;
   }
   template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
     const int lane = i / 4, row = lane / 4 + i % 2 * 8, column = lane % 4 + i % 4 / 2 * 8;
     return mma_bf16(at(row, column), at(row, column + 4));
   }
+  struct Left {
+    uint32_t a[4];
+  };
   template <bool BACK>
-  static __device__ __forceinline__ void load(const uint32_t *block, int lane, uint32_t *a) {
+  static __device__ __forceinline__ void load(const uint32_t *block, int lane, Left &left) {
+    uint32_t *a = left.a;
 #pragma unroll
     for (int h = 0; BACK && h < 2; h++) {
-      const uint32_t *pair = block + cell_block_back(lane) + 64 * h;
-      a[2 * h] = (pair[0] & 0xffffu) | pair[32] << 16,
-            a[2 * h + 1] = pair[0] >> 16 | (pair[32] & 0xffff0000u);
+      const uint32_t *at = block + cell_block_back(lane) + 64 * h, first = at[0], second = at[32];
+      a[2 * h] = (first & 0xffffu) | second << 16, a[2 * h + 1] = first >> 16 | (second & 0xffff0000u);
     }
     if (BACK) return;
     const uint4 four = reinterpret_cast<const uint4 *>(block)[lane];
     a[0] = four.x, a[1] = four.y, a[2] = four.z, a[3] = four.w;
   }
-  template <bool BACK>
-  static __device__ __forceinline__ void add(Sum &sum, const uint32_t *block, int lane, const float *x) {
-    uint32_t left[4];
-    load<BACK>(block, lane, left);
-    const uint32_t right[2] = {mma_bf16(x[0], x[1]), mma_bf16(x[2], x[3])};
-    mma_bf16_16x8x16(sum.d, left, right);
+  static __device__ __forceinline__ void add(Sum &sum, const Left &left, const float *x) {
+    const uint32_t b[2] = {mma_bf16(x[0], x[1]), mma_bf16(x[2], x[3])};
+    mma_bf16_16x8x16(sum.d, left.a, b);
   }
 };
 

@@ -17,7 +17,7 @@ template <int R> struct CellMachine {
   const EbbCellOp *ops;
   float *v, *g;            /* vectors and gradients, planes */
   const float *p;          /* parameters */
-  const uint32_t *weights; /* blocks of matrices, cell_tile.cuh */
+  const uint32_t *weights; /* in shared memory, cell_tile.cuh */
   float *sums;             /* of the parameters' gradients, a plane */
   float *scratch;
   float *kept;       /* states before each section and repetition, planes */
@@ -134,8 +134,10 @@ static __device__ __forceinline__ void cell_load(const CellMachine<R> &m, int32_
 }
 
 /* The sum over the threads of each sample; every thread calls it, the sample's first one gets it. */
+static __device__ __forceinline__ float cell_sum(const CellMachine<1> &m, float value) {
+  return block_sum(value, m.scratch);
+}
 template <int R> static __device__ __forceinline__ float cell_sum(const CellMachine<R> &m, float value) {
-  if (R == 1) return block_sum(value, m.scratch);
   for (int offset = EBB_WARP / 2; offset >= R; offset /= 2)
     value += __shfl_xor_sync(EBB_FULL_WARP, value, offset);
   const int warp = (int)threadIdx.x / EBB_WARP, warps = (int)blockDim.x / EBB_WARP;

@@ -1,4 +1,5 @@
-/* LINEAR of a tile of samples on tensor cores; its weights stay in shared memory for all steps. */
+/* LINEAR of a tile of samples on tensor cores. Its weights stay in shared memory for all steps, as many
+   blocks of them as there is room for; the others are read from device memory (which means from L2). */
 #ifndef EBB_KERNELS_CELL_TILE_CUH
 #define EBB_KERNELS_CELL_TILE_CUH
 
@@ -11,46 +12,37 @@ static __device__ __forceinline__ int cell_blocks_of(int width) {
   return (width + CELL_BLOCK - 1) / CELL_BLOCK;
 }
 
-/* Writes the weights of every matrix, zeros around it. */
-template <class F> static __device__ __forceinline__ void cell_tile_fill(const CellTile &m, uint32_t *to) {
-  for (int k = 0; k < m.a.program.n_ops; k++) {
-    const EbbCellOp &op = m.ops[k];
-    const EbbCellMatrix w = op.matrix;
-    if (!(op.flags & EBB_CELL_FILLS)) continue;
-    const int across = cell_blocks_of(w.inputs), words = cell_blocks_of(w.outputs) * across * F::WORDS;
-    for (int i = (int)threadIdx.x; i < words; i += (int)blockDim.x) {
-      const int block = i / F::WORDS, top = block / across * CELL_BLOCK, left = block % across * CELL_BLOCK;
-      to[op.block * F::WORDS + i] = F::word(i % F::WORDS, [&](int row, int column) {
-        const int o = top + row, x = left + column;
-        const bool here = o < w.outputs && x < w.inputs;
-        return here ? m.p[w.at + (int64_t)o * w.out_stride + (int64_t)x * w.in_stride] : 0.0f;
-      });
-    }
-  }
-}
-
 /* What a product multiplies: W, or backward its transpose, with `from` of `step` floats an element. */
 struct CellTileProduct {
-  const uint32_t *weights;
+  int block; /* the first one of the weights */
   const float *from;
   int step, rows, depth, across;
 };
 
+template <class F, bool BACK>
+static __device__ __forceinline__ void cell_tile_load(const CellTile &m, int block, typename F::Left &left) {
+  const int lane = (int)threadIdx.x % EBB_WARP;
+  if (block < m.a.places.resident)
+    F::template load<BACK>(m.weights + block * F::WORDS, lane, left);
+  else
+    F::template load<BACK>(m.a.weights + (int64_t)block * F::WORDS, lane, left);
+}
+
 /* Rows 16 tile .. of the product, from block `first` to `end` of its depth. */
 template <class F, bool BACK>
-static __device__ __forceinline__ typename F::Sum cell_tile_sum(const CellTileProduct &p, int tile, int first,
-                                                                int end) {
-  const int lane = (int)threadIdx.x % EBB_WARP;
+static __device__ __forceinline__ typename F::Sum cell_tile_sum(const CellTile &m, const CellTileProduct &p,
+                                                                int tile, int first, int end) {
   typename F::Sum sum;
   for (int block = first; block < end; block++) {
     float x[4];
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      const int k = CELL_BLOCK * block + cell_block_k<BACK>(lane % 4, j);
+      const int k = CELL_BLOCK * block + cell_block_k<BACK>((int)threadIdx.x % 4, j);
       x[j] = k < p.depth ? p.from[p.step * k] : 0.0f;
     }
-    const int at = BACK ? block * p.across + tile : tile * p.across + block;
-    F::template add<BACK>(sum, p.weights + at * F::WORDS, lane, x);
+    typename F::Left left;
+    cell_tile_load<F, BACK>(m, p.block + (BACK ? block * p.across + tile : tile * p.across + block), left);
+    F::add(sum, left, x);
   }
   return sum;
 }
@@ -68,7 +60,8 @@ static __device__ __forceinline__ void cell_tile_multiply(const CellTile &m, con
   const int each = (blocks + parts - 1) / parts, floats = tiles * CELL_BLOCK * EBB_CELL_TILE;
   for (int unit = warp; unit < tiles * parts; unit += warps) {
     const int tile = unit % tiles, part = unit / tiles;
-    const typename F::Sum sum = cell_tile_sum<F, BACK>(p, tile, part * each, min(blocks, (part + 1) * each));
+    const typename F::Sum sum =
+        cell_tile_sum<F, BACK>(m, p, tile, part * each, min(blocks, (part + 1) * each));
 #pragma unroll
     for (int i = 0; i < 4; i++) {
       const int row = CELL_BLOCK * tile + F::template row<BACK>(g, i / 2), sample = 2 * t + i % 2;
@@ -93,15 +86,11 @@ template <bool BACK, class Put>
 static __device__ __forceinline__ void cell_tile_product(const CellTile &m, const EbbCellOp &op,
                                                          const float *from, int step, Put put) {
   const EbbCellMatrix &w = op.matrix;
-  CellTileProduct p = {m.weights, from, step, w.outputs, w.inputs, cell_blocks_of(w.inputs)};
+  CellTileProduct p = {op.block, from, step, w.outputs, w.inputs, cell_blocks_of(w.inputs)};
   if (BACK) p.rows = w.inputs, p.depth = w.outputs;
-  if (m.a.precision == EBB_PRECISION_BF16) {
-    p.weights += op.block * CellBf16::WORDS;
+  if (m.a.precision == EBB_PRECISION_BF16)
     cell_tile_multiply<CellBf16, BACK>(m, p, put);
-    return;
-  }
-  p.weights += op.block * CellWords::WORDS;
-  if (m.a.precision == EBB_PRECISION_TF32)
+  else if (m.a.precision == EBB_PRECISION_TF32)
     cell_tile_multiply<CellTf32, BACK>(m, p, put);
   else
     cell_tile_multiply<CellFloat32, BACK>(m, p, put);
@@ -122,11 +111,10 @@ static __device__ __forceinline__ void cell_synapses(const CellTile &, const Ebb
 static __device__ __forceinline__ CellTile cell_tile_begin(const CellView &a, float *shared) {
   CellTile m = cell_begin<EBB_CELL_TILE>(a, shared);
   for (int i = m.t; i < a.program.at_scalars; i += m.n) m.v[m.place(i)] = 0.0f;
-  uint32_t *weights = reinterpret_cast<uint32_t *>(shared + a.places.weights);
-  if (a.precision == EBB_PRECISION_BF16)
-    cell_tile_fill<CellBf16>(m, weights);
-  else
-    cell_tile_fill<CellWords>(m, weights);
+  const int words = a.precision == EBB_PRECISION_BF16 ? CellBf16::WORDS : CellWords::WORDS;
+  const uint4 *from = reinterpret_cast<const uint4 *>(a.weights);
+  uint4 *to = reinterpret_cast<uint4 *>(shared + a.places.weights);
+  for (int i = (int)threadIdx.x; i < a.places.resident * words / 4; i += (int)blockDim.x) to[i] = from[i];
   __syncthreads();
   return m;
 }

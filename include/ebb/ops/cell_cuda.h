@@ -19,7 +19,8 @@ enum {
   EBB_CELL_PRODUCTS = 128,
   EBB_CELL_BLOCKS = 528,  /* most of a launch: four a multiprocessor of an H100 */
   EBB_CELL_THREADS = 512, /* most of a block */
-  EBB_CELL_TILE = 8       /* samples that a block works on where it multiplies matrices by tensor cores */
+  EBB_CELL_TILE = 8,      /* samples that a block works on where it multiplies matrices by tensor cores */
+  EBB_CELL_BLOCK_BYTES = 16 * 16 * sizeof(float) /* of weights for them, at most */
 };
 
 /* Which kernels run the steps: by the sizes, always one sample a block, or tiles of samples where they can.
@@ -104,6 +105,7 @@ typedef struct EbbCellTiling {
   bool synapses;       /* in the steps */
   int32_t blocks;      /* of weights, 16 x 16 */
   int32_t threads;     /* of a block */
+  int64_t states;      /* that backward keeps of a step: before each section and repetition */
   int64_t step_blocks; /* that a step multiplies */
   int64_t products;    /* LINEAR of a step */
   int64_t passes;      /* of a sample's threads over their elements, a step */
@@ -135,6 +137,7 @@ typedef struct EbbCellCuda {
   int32_t arena;                    /* floats of the parameters in the order here */
   int32_t at[EBB_CELL_PARAMS];      /* where each stands */
   const float *constant, *mask;     /* (arena) */
+  uint32_t *weights;                /* (tiling.blocks, 256) words at most, for tiles: forward to backward */
   float *masked_x;                  /* (B, T, I) with zeros at padding, scratch; NULL: x will do */
   float *seq, *dseq;                /* (B, T, seqs): forward to backward; scratch of backward */
   float *darena;                    /* (arena), scratch of backward */

@@ -221,6 +221,8 @@ static EbbStatus setup_memory(EbbSetup *setup, EbbCellArgs *args, const EbbCellW
   plan(&cuda->steps, args->cell, &writer->steps, args->B);
   const int64_t seq = args->B * args->T * args->cell->seqs;
   EBB_TRY(ebb_setup_saved(setup, (size_t)seq * sizeof(float), (void *)&cuda->seq));
+  const size_t weights = ebb_cell_may_tile(args) ? (size_t)cuda->tiling.blocks * EBB_CELL_BLOCK_BYTES : 0;
+  EBB_TRY(ebb_setup_saved(setup, weights, (void *)&cuda->weights));
   EBB_TRY(setup_work(setup, args));
   return ebb_setup_training(setup) ? setup_backward(setup, args) : EBB_OK;
 }

@@ -47,9 +47,12 @@ void ebb_cell_find_ltc(EbbCellWriter *writer);
 /* The blocks of weights and the counts of cuda->tiling, once the program is written. */
 void ebb_cell_find_tiling(EbbCellWriter *writer);
 
-/* Floats in shared memory where the pieces of a tile start; -1: it lies in device memory. */
+/* Whether tiles could run the steps of this program. */
+bool ebb_cell_may_tile(const EbbCellArgs *args);
+/* Floats in shared memory where the pieces of a tile start; ops -1: they lie in device memory. */
 typedef struct EbbCellTilePlaces {
   int32_t ops, weights, vectors, gradients, kept, sums, scratch;
+  int32_t resident; /* blocks of weights; the others lie in device memory */
   int64_t floats;
 } EbbCellTilePlaces;
 typedef struct EbbCellGpu {

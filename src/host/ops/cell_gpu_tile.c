@@ -15,18 +15,15 @@ static int32_t blocks_of(const EbbCellMatrix *matrix) {
 }
 
 /* Matrices that several LINEAR share stand once. */
-static void place_matrices(EbbCellList *list, EbbCellTiling *tiling) {
-  for (EbbCellOp *op = list->op; op < list->op + list->n_ops; op++) {
-    if (op->code != EBB_CELL_LINEAR) continue;
-    const EbbCellOp *same = list->op;
-    while (same < op &&
-           (same->code != EBB_CELL_LINEAR || memcmp(&same->matrix, &op->matrix, sizeof op->matrix) != 0))
-      same++;
-    op->block = same < op ? same->block : tiling->blocks;
-    if (same < op) continue;
-    op->flags |= EBB_CELL_FILLS;
-    tiling->blocks += blocks_of(&op->matrix);
-  }
+static void place_matrix(EbbCellList *list, EbbCellTiling *tiling, EbbCellOp *op) {
+  for (EbbCellOp *same = list->op; same < list->op + list->n_ops; same++)
+    if ((same->flags & EBB_CELL_FILLS) && memcmp(&same->matrix, &op->matrix, sizeof op->matrix) == 0) {
+      op->block = same->block;
+      return;
+    }
+  op->block = tiling->blocks;
+  op->flags |= EBB_CELL_FILLS;
+  tiling->blocks += blocks_of(&op->matrix);
 }
 
 /* Threads for the widest op and a warp for each 16 rows of a product, forward and backward. */
@@ -41,24 +38,30 @@ static int32_t threads_for(const EbbCellList *list) {
   return most < EBB_CELL_THREADS ? (int32_t)most : EBB_CELL_THREADS;
 }
 
-static void count(EbbCellTiling *tiling, const EbbCellOp *op, int64_t times, int64_t sample_threads) {
+static void count(EbbCellTiling *tiling, const EbbCellOp *op, int64_t times) {
   tiling->synapses |= op->code == EBB_CELL_SYNAPSES;
-  tiling->passes += times * quotient(op->width, sample_threads);
+  tiling->passes += times * quotient(op->width, EBB_CELL_THREADS);
   tiling->tile_passes += times * quotient((int64_t)op->width * EBB_CELL_TILE, tiling->threads);
   if (op->code != EBB_CELL_LINEAR) return;
   tiling->products += times;
   tiling->step_blocks += times * blocks_of(&op->matrix);
 }
 
+/* Those of BODY stand first: shared memory may not hold all. */
 void ebb_cell_find_tiling(EbbCellWriter *writer) {
+  static const EbbCellSection order[] = {EBB_CELL_BODY, EBB_CELL_STEP, EBB_CELL_TAIL};
   EbbCellTiling *tiling = &writer->cuda->tiling;
+  EbbCellList *list = &writer->steps;
   if (writer->status != EBB_OK) return;
-  *tiling = (EbbCellTiling){.threads = threads_for(&writer->steps)};
-  place_matrices(&writer->steps, tiling);
-  for (int s = EBB_CELL_STEP; s < EBB_CELL_SECTIONS; s++) {
-    const EbbCellRun *run = &writer->cuda->section[s];
-    for (int32_t i = run->first; i < run->first + run->count; i++)
-      count(tiling, &writer->steps.op[i], s == EBB_CELL_BODY ? writer->cell->repeat : 1, EBB_CELL_THREADS);
+  *tiling = (EbbCellTiling){.threads = threads_for(list)};
+  for (size_t s = 0; s < sizeof order / sizeof *order; s++) {
+    const EbbCellRun *run = &writer->cuda->section[order[s]];
+    const int64_t times = order[s] == EBB_CELL_BODY ? writer->cell->repeat : 1;
+    tiling->states += run->count ? times : 0;
+    for (EbbCellOp *op = list->op + run->first; op < list->op + run->first + run->count; op++) {
+      if (op->code == EBB_CELL_LINEAR) place_matrix(list, tiling, op);
+      count(tiling, op, times);
+    }
   }
 }
 
@@ -70,54 +73,63 @@ static int32_t take(EbbCellTilePlaces *at, int64_t floats) {
   return (int32_t)place;
 }
 
+/* Operations and weights take what the rest leaves. */
 EbbCellTilePlaces ebb_cell_tile_places(const EbbCellArgs *args, const EbbCellGpu *gpu, bool back) {
   const EbbCellProgram *steps = &args->cuda.steps;
   const EbbCellTiling *tiling = &args->cuda.tiling;
-  const int64_t block = gpu->precision == EBB_PRECISION_BF16 ? BLOCK * BLOCK / 2 : BLOCK * BLOCK;
-  EbbCellTilePlaces at = {.gradients = -1, .kept = -1, .sums = -1};
-  at.weights = take(&at, block * tiling->blocks);
+  const int64_t block = BLOCK * BLOCK / (gpu->precision == EBB_PRECISION_BF16 ? 2 : 1);
+  const int64_t ops = steps->n_ops * (int64_t)(sizeof(EbbCellOp) / sizeof(float));
+  EbbCellTilePlaces at = {.ops = -1, .gradients = -1, .kept = -1, .sums = -1};
   at.vectors = take(&at, (int64_t)EBB_CELL_TILE * steps->vectors);
   at.scratch = take(&at, (int64_t)tiling->threads / WARP * BLOCK * EBB_CELL_TILE);
   if (back) {
     at.gradients = take(&at, (int64_t)EBB_CELL_TILE * steps->vectors);
-    at.kept = take(&at, EBB_CELL_TILE * (args->cell->repeat + 2) * args->S);
+    at.kept = take(&at, EBB_CELL_TILE * tiling->states * args->S);
     at.sums = take(&at, (int64_t)EBB_CELL_TILE * steps->sums);
   }
-  const int64_t before = at.floats;
-  at.ops = take(&at, steps->n_ops * (int64_t)(sizeof(EbbCellOp) / sizeof(float)));
-  if (at.floats > gpu->shared) at.ops = -1, at.floats = before;
+  if (ops <= gpu->shared / 8 && at.floats + ops <= gpu->shared) at.ops = take(&at, ops);
+  const int64_t room = larger(0, gpu->shared - at.floats) / block;
+  at.resident = tiling->blocks < room ? tiling->blocks : (int32_t)room;
+  at.weights = take(&at, block * at.resident);
   return at;
 }
 
-/* Clocks of a multiprocessor for a step, counted and not measured: of a block of weights those that its loads
-   from shared memory or its instructions take, whichever are more; of a pass over elements those of 512
-   threads' instructions; of a product of tiles its two barriers. */
-static int64_t tile_clocks(const EbbCellTiling *tiling, EbbPrecision precision) {
-  static const int64_t block[] = {
-      [EBB_PRECISION_FLOAT32] = 15, [EBB_PRECISION_TF32] = 12, [EBB_PRECISION_BF16] = 8};
-  return tiling->step_blocks * block[precision] + tiling->tile_passes * 100 + tiling->products * 60;
+/* Clocks of a multiprocessor for a step, counted and not measured. A block of weights: its loads from shared
+   memory or its instructions, whichever take longer; from L2, at 64 bytes a clock, so much more. A pass over
+   elements: the instructions of 512 threads. A product of tiles: its two barriers. */
+static int64_t tile_clocks(const EbbCellTiling *tiling, EbbPrecision precision, int32_t resident) {
+  static const struct {
+    int64_t block, from_l2;
+  } cost[] = {
+      [EBB_PRECISION_FLOAT32] = {15, 9}, [EBB_PRECISION_TF32] = {12, 12}, [EBB_PRECISION_BF16] = {8, 6}};
+  const int64_t away = tiling->step_blocks * (tiling->blocks - resident) / larger(1, tiling->blocks);
+  return tiling->step_blocks * cost[precision].block + away * cost[precision].from_l2 +
+         tiling->tile_passes * 100 + tiling->products * 60;
 }
 
 static int64_t sample_clocks(const EbbCellTiling *tiling, bool on_chip) {
   return tiling->step_blocks * (on_chip ? 16 : 32) + tiling->passes * 100;
 }
 
-static bool tiles_are_slower(const EbbCellArgs *args, const EbbCellGpu *gpu) {
+static bool tiles_are_slower(const EbbCellArgs *args, const EbbCellGpu *gpu, int32_t resident) {
   const EbbCellTiling *tiling = &args->cuda.tiling;
   const bool on_chip = args->cuda.steps.parameters + args->cuda.steps.vectors < gpu->shared;
   const int64_t tiles = quotient(quotient(args->B, EBB_CELL_TILE), gpu->processors);
-  return tiles * tile_clocks(tiling, gpu->precision) >=
+  return tiles * tile_clocks(tiling, gpu->precision, resident) >=
          quotient(args->B, gpu->processors) * sample_clocks(tiling, on_chip);
 }
 
-const char *ebb_cell_tile_refusal(const EbbCellArgs *args, const EbbCellGpu *gpu, bool back) {
+bool ebb_cell_may_tile(const EbbCellArgs *args) {
   const EbbCellTiling *tiling = &args->cuda.tiling;
-  if (args->engine == EBB_CELL_BY_SAMPLE) return "a block a sample is asked for";
-  if (tiling->synapses) return "the steps have synapses";
-  if (tiling->blocks == 0) return "the steps multiply no matrix";
-  if (ebb_cell_tile_places(args, gpu, back).floats > gpu->shared)
-    return "weights and vectors of a tile do not fit in shared memory";
+  return tiling->blocks > 0 && !tiling->synapses && args->engine != EBB_CELL_BY_SAMPLE;
+}
+
+const char *ebb_cell_tile_refusal(const EbbCellArgs *args, const EbbCellGpu *gpu, bool back) {
+  if (!ebb_cell_may_tile(args))
+    return "the steps have synapses or multiply no matrix, or tiles are not wanted";
+  const EbbCellTilePlaces at = ebb_cell_tile_places(args, gpu, back);
+  if (at.floats > gpu->shared) return "the vectors of a tile do not fit in shared memory";
   if (args->engine == EBB_CELL_BY_TILE) return NULL;
   if (args->B < EBB_CELL_TILE) return "the samples do not fill a tile";
-  return tiles_are_slower(args, gpu) ? "a block a sample is faster, by the count of clocks" : NULL;
+  return tiles_are_slower(args, gpu, at.resident) ? "a sample a block takes fewer clocks" : NULL;
 }
