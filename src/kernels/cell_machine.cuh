@@ -71,7 +71,7 @@ static __device__ __forceinline__ void cell_fill(void *to, const void *from, int
     static_cast<int32_t *>(to)[i] = static_cast<const int32_t *>(from)[i];
 }
 
-/* Puts what shared memory has room for there. Ends with a barrier. */
+/* Puts what shared memory has room for there; of a tile all planes. Ends with a barrier. */
 template <int R>
 static __device__ __forceinline__ CellMachine<R> cell_begin(const CellView &a, float *shared) {
   const CellPlaces &at = a.places;
@@ -80,13 +80,13 @@ static __device__ __forceinline__ CellMachine<R> cell_begin(const CellView &a, f
   CellMachine<R> m = {a,
                       shared,
                       a.program.ops,
-                      at.vectors >= 0 ? shared + at.vectors : vectors,
-                      at.gradients >= 0 ? shared + at.gradients : vectors + a.program.vectors,
+                      R > 1 || at.vectors >= 0 ? shared + at.vectors : vectors,
+                      R > 1 || at.gradients >= 0 ? shared + at.gradients : vectors + a.program.vectors,
                       a.arena,
                       reinterpret_cast<const uint32_t *>(shared + at.weights),
-                      at.sums >= 0 ? shared + at.sums : a.program.part + block * a.program.sums,
+                      R > 1 || at.sums >= 0 ? shared + at.sums : a.program.part + block * a.program.sums,
                       shared + at.scratch,
-                      at.kept >= 0 ? shared + at.kept : a.kept + block * (a.repeat + 2) * a.S,
+                      R > 1 || at.kept >= 0 ? shared + at.kept : a.kept + block * (a.repeat + 2) * a.S,
                       nullptr,
                       (int)threadIdx.x % R,
                       (int)threadIdx.x / R,

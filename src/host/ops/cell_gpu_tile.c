@@ -79,7 +79,7 @@ EbbCellTilePlaces ebb_cell_tile_places(const EbbCellArgs *args, const EbbCellGpu
   const EbbCellTiling *tiling = &args->cuda.tiling;
   const int64_t block = BLOCK * BLOCK / (gpu->precision == EBB_PRECISION_BF16 ? 2 : 1);
   const int64_t ops = steps->n_ops * (int64_t)(sizeof(EbbCellOp) / sizeof(float));
-  EbbCellTilePlaces at = {.ops = -1, .gradients = -1, .kept = -1, .sums = -1};
+  EbbCellTilePlaces at = {.ops = -1};
   at.vectors = take(&at, (int64_t)EBB_CELL_TILE * steps->vectors);
   at.scratch = take(&at, (int64_t)tiling->threads / WARP * BLOCK * EBB_CELL_TILE);
   if (back) {
