@@ -1,7 +1,7 @@
 // Recurrent cells: <cell>/<H>x<I>/<B>x<T>/forward|backward. Without EBB_BENCH_CELLS these are the sizes of
 // the LTC paper's tasks and around; with it, the ones that it lists: EBB_BENCH_CELLS="ltc/64x32/16x128
 // cfc/..." sparse: half of the synapses exist; cfc: a backbone of 128 units; autoncp: H/8 motor neurons, as
-// ncps draws them. Gsyn/s counts each synapse of a sub-step once.
+// ncps draws them. Gsyn/s counts each synapse of a sub-step once. The label says which kernels a GPU runs.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +16,11 @@
 
 extern "C" {
 #include "host/models/cell_config.h"
+#include "host/ops/cell_gpu.h"
 }
+#if EBB_WITH_CUDA
+#include "host/device/cuda.h"
+#endif
 
 namespace {
 
@@ -37,7 +41,8 @@ const CellKind kKinds[] = {{"ltc", "ltc", "", false},
                            {"lstm", "lstm", "", false}};
 const char *const kCases =
     "ltc/32x32/16x32 ltc/32x32/1x32 ltc/32x32/64x32 ltc/32x5/16x16 ltc/128x32/16x32 sparse/32x32/16x32 "
-    "sparse/32x32/1x32 ltc_autoncp/32x32/16x32 cfc/32x5/16x16 cfc/128x32/16x32 lstm/32x32/16x32";
+    "sparse/32x32/1x32 ltc_autoncp/32x32/16x32 cfc/32x5/16x16 cfc/128x32/16x32 cfc/64x32/1024x32 "
+    "lstm/32x32/16x32";
 
 struct Row {
   const CellKind *kind;
@@ -84,6 +89,28 @@ std::unique_ptr<EbbCell, Deleter> make_cell(const Row &row) {
   return std::unique_ptr<EbbCell, Deleter>(cell);
 }
 
+#if EBB_WITH_CUDA
+std::string kernels_of(EbbCell &cell, int64_t B, bool backward) {
+  if (!ebb_bench::on_gpu()) return "";
+  const EbbDevice *device = ebb_bench::device();
+  const EbbCellGpu gpu = {ebb_cuda_multiprocessors(device),
+                          ebb_cuda_shared_limit(device) / int64_t(sizeof(float)), ebb_cuda_precision(device)};
+  EbbCellArgs args = {};
+  args.cell = &cell, args.B = B, args.S = cell.states;
+  const auto writer = std::make_unique<EbbCellWriter>();
+  must(ebb_cell_writer_begin(writer.get(), &cell, &args.cuda));
+  ebb_cell_writer_end(writer.get());
+  if (args.cuda.ltc.H) return "ltc";
+  const char *why_not = ebb_cell_tile_refusal(&args, &gpu, backward);
+  if (why_not) return std::string("sample a block: ") + why_not;
+  const int away = args.cuda.tiling.blocks - ebb_cell_tile_places(&args, &gpu, backward).resident;
+  return "tiles, " + std::to_string(away) + " of " + std::to_string(args.cuda.tiling.blocks) +
+         " blocks of weights off chip";
+}
+#else
+std::string kernels_of(EbbCell &, int64_t, bool) { return ""; }
+#endif
+
 void bench_cell(benchmark::State &state, const Row &row, bool backward) {
   const auto cell = make_cell(row);
   EbbCellConfig config = {};
@@ -92,6 +119,7 @@ void bench_cell(benchmark::State &state, const Row &row, bool backward) {
   const double seconds = node.time(state);
   double synapses = 0;
   for (int t = 0; t < cell->n_tables; t++) synapses += cell->table[t].count * (t ? 1.0 : cell->repeat);
+  state.SetLabel(kernels_of(*cell, row.B, backward));
   if (cell->n_tables) state.counters["Gsyn/s"] = synapses * row.B * row.T / seconds * 1e-9;
 }
 
