@@ -21,53 +21,56 @@ static __device__ __forceinline__ int cell_block_back(int lane) {
   return 16 * (t % 2) + t / 2 + 4 * (g % 4) + 2 * (g / 4);
 }
 
-/* Words of float32: (j / 2, lane, j % 2, row half). */
+/* Blocks of 32-bit words: (j / 2, lane, j % 2, row half). */
 struct CellWords {
   static constexpr int WORDS = CELL_BLOCK * CELL_BLOCK;
   /* Of the products' rows 0 .. 7 and 8 .. 15, the row of the matrix. */
   template <bool BACK> static __device__ __forceinline__ int row(int g, int upper) { return g + 8 * upper; }
-  /* at(row, column): an element. */
-  template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
+  /* at(row, column): the element that a word is of. */
+  template <class At> static __device__ __forceinline__ float element(int i, At at) {
     const int lane = i / 4 % EBB_WARP, j = i / 128 * 2 + i % 4 / 2;
-    return __float_as_uint(at(lane / 4 + i % 2 * 8, lane % 4 + 4 * j));
+    return at(lane / 4 + i % 2 * 8, lane % 4 + 4 * j);
   }
   /* What the lane has of two operands with K = 8. */
   struct Left {
-    float a[2][4];
+    uint32_t a[2][4];
   };
   template <bool BACK>
   static __device__ __forceinline__ void load(const uint32_t *block, int lane, Left &left) {
 #pragma unroll
     for (int e = 0; BACK && e < 8; e++)
-      left.a[e / 4][e % 4] = __uint_as_float(block[cell_block_back(lane) + 128 * (e % 2) + 32 * (e / 2)]);
+      left.a[e / 4][e % 4] = block[cell_block_back(lane) + 128 * (e % 2) + 32 * (e / 2)];
 #pragma unroll
     for (int h = 0; !BACK && h < 2; h++) {
-      const float4 four = reinterpret_cast<const float4 *>(block)[EBB_WARP * h + lane];
+      const uint4 four = reinterpret_cast<const uint4 *>(block)[EBB_WARP * h + lane];
       left.a[h][0] = four.x, left.a[h][1] = four.y, left.a[h][2] = four.z, left.a[h][3] = four.w;
     }
   }
 };
 
-/* Formats: `add` adds the product of what is loaded with x[j], 16 x 8, to the lane's part of a sum. */
+/* Formats: `word` makes a block, `add` adds the product of what is loaded with x[j], 16 x 8, to the lane's
+   part of a sum. */
 struct CellTf32 : CellWords {
   struct Sum {
     float d[4];
     __device__ __forceinline__ Sum() : d{0, 0, 0, 0} {}
     __device__ __forceinline__ float of(int i) const { return d[i]; }
   };
+  template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
+    return mma_tf32(element(i, at));
+  }
   static __device__ __forceinline__ void add(Sum &sum, const Left &left, const float *x) {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const float *l = left.a[h], *r = x + 2 * h;
-      const uint32_t a[4] = {mma_tf32(l[0]), mma_tf32(l[1]), mma_tf32(l[2]), mma_tf32(l[3])};
-      const uint32_t b[2] = {mma_tf32(r[0]), mma_tf32(r[1])};
-      mma_tf32_16x8x8(sum.d, a, b);
+      const uint32_t b[2] = {mma_tf32(x[2 * h]), mma_tf32(x[2 * h + 1])};
+      mma_tf32_16x8x8(sum.d, left.a[h], b);
     }
   }
 };
 
-/* Near float32: each operand as high + low in tf32, and of their products all but low times low, which is
-   2^-22 of the whole. */
+/* Near float32: each operand as high + low, high the nearest number in tf32; low has 12 bits, of which tf32
+   takes
+   11. Of their products all but low times low, which is 2^-22 of the whole. */
 struct CellFloat32 : CellWords {
   struct Sum {
     float d[4], rest[4];
@@ -76,19 +79,23 @@ struct CellFloat32 : CellWords {
   };
   template <int N> struct Split {
     uint32_t high[N], low[N];
-    __device__ __forceinline__ explicit Split(const float *x) {
-#pragma unroll
-      for (int i = 0; i < N; i++) {
-        high[i] = mma_tf32(x[i]);
-        low[i] = mma_tf32(x[i] - __uint_as_float(high[i]));
-      }
+    __device__ __forceinline__ void set(int i, float x) {
+      high[i] = mma_tf32(x);
+      low[i] = __float_as_uint(x - __uint_as_float(high[i]));
     }
   };
+  template <class At> static __device__ __forceinline__ uint32_t word(int i, At at) {
+    return __float_as_uint(element(i, at));
+  }
   static __device__ __forceinline__ void add(Sum &sum, const Left &left, const float *x) {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const Split<4> a(left.a[h]);
-      const Split<2> b(x + 2 * h);
+      Split<4> a;
+      Split<2> b;
+#pragma unroll
+      for (int i = 0; i < 4; i++) a.set(i, __uint_as_float(left.a[h][i]));
+#pragma unroll
+      for (int i = 0; i < 2; i++) b.set(i, x[2 * h + i]);
       mma_tf32_16x8x8(sum.rest, a.low, b.high);
       mma_tf32_16x8x8(sum.d, a.high, b.high);
       mma_tf32_16x8x8(sum.rest, a.high, b.low);

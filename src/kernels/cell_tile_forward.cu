@@ -31,8 +31,9 @@ __global__ void EBB_CELL_BOUNDS tile_forward(const CellView a, EbbFault *fault) 
 } // namespace
 
 EbbStatus cell_tile_pack(const EbbCellArgs &args, const EbbRun *run) {
-  const bool bf16 = ebb_cuda_precision(run->device) == EBB_PRECISION_BF16;
-  const auto pack = bf16 ? pack_weights<CellBf16> : pack_weights<CellWords>;
+  typedef void (*Pack)(const EbbCellOp *, const float *, uint32_t *);
+  static const Pack packs[] = {pack_weights<CellFloat32>, pack_weights<CellTf32>, pack_weights<CellBf16>};
+  const Pack pack = packs[ebb_cuda_precision(run->device)];
   return EBB_LAUNCH(run, pack, dim3(PACK_BLOCKS, (unsigned)args.cuda.steps.n_ops), dim3(PACK_THREADS), 0,
                     args.cuda.steps.ops, (const float *)args.arena, args.cuda.weights);
 }

@@ -4,6 +4,7 @@
 
 #include "host/ops/cell_gpu.h"
 #include "support/cell_cases.h"
+#include "support/cell_programs.h"
 
 using namespace ebb_test;
 
@@ -278,7 +279,7 @@ TEST(TileRule, TakesTilesWhereTheyAreFasterByTheCount) {
       EXPECT_EQ(refusal(lstm(32, 256), 1024, p, back), "");
       EXPECT_EQ(refusal(cfc_of(64, 128), 7, p, back), "the samples do not fill a tile");
       EXPECT_EQ(refusal(cfc_of(64, 128), 1, p, back, EBB_CELL_BY_TILE), "");
-      EXPECT_NE(refusal(cfc_of(64, 128), 1024, p, back, EBB_CELL_BY_SAMPLE), "");
+      EXPECT_EQ(refusal(cfc_of(64, 128), 1024, p, back, EBB_CELL_BY_SAMPLE), "tiles are not wanted");
       // A multiprocessor a sample, and little to multiply.
       EXPECT_EQ(refusal(lstm(32, 32), 64, p, back), "a sample a block takes fewer clocks");
     }
@@ -292,8 +293,13 @@ TEST(TileRule, RefusesWhatTilesCannotDo) {
     config.mixed_memory = true;
     return ebb_cell_ltc(&config, out);
   };
-  const std::string no = "the steps have synapses or multiply no matrix, or tiles are not wanted";
-  EXPECT_EQ(refusal(memory, 4096, EBB_PRECISION_BF16, false, EBB_CELL_BY_TILE), no);
+  EXPECT_EQ(refusal(memory, 4096, EBB_PRECISION_BF16, false, EBB_CELL_BY_TILE), "the steps have synapses");
+  const MakeCell elementwise = [](EbbCell **out) {
+    *out = formula_cell(EBB_CELL_TANH, 4).release();
+    return EBB_OK;
+  };
+  EXPECT_EQ(refusal(elementwise, 4096, EBB_PRECISION_BF16, false, EBB_CELL_BY_TILE),
+            "the steps multiply no matrix");
   const MakeCell ctrnn = [](EbbCell **out) {
     EbbCtrnn config = ebb_ctrnn_defaults(4, 3000);
     return ebb_cell_ctrnn(&config, out);

@@ -101,7 +101,7 @@ static int64_t tile_clocks(const EbbCellTiling *tiling, EbbPrecision precision, 
   static const struct {
     int64_t block, from_l2;
   } cost[] = {
-      [EBB_PRECISION_FLOAT32] = {15, 9}, [EBB_PRECISION_TF32] = {12, 12}, [EBB_PRECISION_BF16] = {8, 6}};
+      [EBB_PRECISION_FLOAT32] = {16, 8}, [EBB_PRECISION_TF32] = {12, 12}, [EBB_PRECISION_BF16] = {8, 6}};
   const int64_t away = tiling->step_blocks * (tiling->blocks - resident) / larger(1, tiling->blocks);
   return tiling->step_blocks * cost[precision].block + away * cost[precision].from_l2 +
          tiling->tile_passes * 100 + tiling->products * 60;
@@ -119,14 +119,17 @@ static bool tiles_are_slower(const EbbCellArgs *args, const EbbCellGpu *gpu, int
          quotient(args->B, gpu->processors) * sample_clocks(tiling, on_chip);
 }
 
-bool ebb_cell_may_tile(const EbbCellArgs *args) {
-  const EbbCellTiling *tiling = &args->cuda.tiling;
-  return tiling->blocks > 0 && !tiling->synapses && args->engine != EBB_CELL_BY_SAMPLE;
+static const char *why_never(const EbbCellArgs *args) {
+  if (args->engine == EBB_CELL_BY_SAMPLE) return "tiles are not wanted";
+  if (args->cuda.tiling.synapses) return "the steps have synapses";
+  return args->cuda.tiling.blocks == 0 ? "the steps multiply no matrix" : NULL;
 }
 
+bool ebb_cell_may_tile(const EbbCellArgs *args) { return !why_never(args); }
+
 const char *ebb_cell_tile_refusal(const EbbCellArgs *args, const EbbCellGpu *gpu, bool back) {
-  if (!ebb_cell_may_tile(args))
-    return "the steps have synapses or multiply no matrix, or tiles are not wanted";
+  const char *never = why_never(args);
+  if (never) return never;
   const EbbCellTilePlaces at = ebb_cell_tile_places(args, gpu, back);
   if (at.floats > gpu->shared) return "the vectors of a tile do not fit in shared memory";
   if (args->engine == EBB_CELL_BY_TILE) return NULL;
