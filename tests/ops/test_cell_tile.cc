@@ -119,8 +119,8 @@ EbbStatus product_cell(int64_t S, EbbCell **out) {
 struct Errors {
   double forward, back;
 };
-Errors errors_of_product(EbbPrecision precision) {
-  const int64_t S = 100, B = 9;
+Errors errors_of_product(EbbPrecision precision, int64_t S) {
+  const int64_t B = 9;
   CellCase c = {"product", [=](EbbCell **out) { return product_cell(S, out); }, B, 1, true};
   c.engine = EBB_CELL_BY_TILE, c.precision = precision;
   EbbCell *made = nullptr;
@@ -156,12 +156,25 @@ TEST(TileProducts, AreAsExactAsTheirPrecision) {
   } rows[] = {
       {EBB_PRECISION_FLOAT32, 0, 3e-7}, {EBB_PRECISION_TF32, 1e-5, 3e-4}, {EBB_PRECISION_BF16, 1e-4, 3e-3}};
   for (const auto &row : rows) {
-    const Errors errors = errors_of_product(row.precision);
+    const Errors errors = errors_of_product(row.precision, 100);
     EXPECT_GT(errors.forward, row.least) << row.precision;
     EXPECT_LT(errors.forward, row.most) << row.precision;
     EXPECT_GT(errors.back, row.least) << row.precision;
     EXPECT_LT(errors.back, row.most) << row.precision;
   }
+}
+
+// Sizes around a block's 16, and more blocks than warps: a wrong element is off by 1 of the terms'
+// magnitudes.
+TEST(TileProducts, HoldForEverySize) {
+  if (!has_cuda()) GTEST_SKIP() << "no CUDA device";
+  for (const int64_t S : {1, 2, 7, 15, 16, 17, 31, 33, 65, 270})
+    for (const EbbPrecision precision : {EBB_PRECISION_FLOAT32, EBB_PRECISION_TF32, EBB_PRECISION_BF16}) {
+      const double most = precision == EBB_PRECISION_FLOAT32 ? 1e-6 : 1e-2;
+      const Errors errors = errors_of_product(precision, S);
+      EXPECT_LT(errors.forward, most) << S << ", " << precision;
+      EXPECT_LT(errors.back, most) << S << ", " << precision;
+    }
 }
 
 // ---- more than one launch, more than shared memory holds ----

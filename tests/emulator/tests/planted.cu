@@ -1,4 +1,5 @@
 /* Kernels that each contain one bug, and with bug = false do not. */
+#include "kernel_mma.h"
 #include "kernels.h"
 #include <string.h>
 
@@ -22,6 +23,13 @@ __global__ void missing_lanes(bool bug, float *out) {
   float x = (float)threadIdx.x;
   if (!bug || threadIdx.x % 32 < 16) x = __shfl_down_sync(0xffffffffu, x, 1);
   out[global_index()] = x;
+}
+
+__global__ void missing_lanes_of_product(bool bug, float *out) {
+  uint32_t a[4] = {}, b[2] = {};
+  float d[4] = {};
+  if (!bug || threadIdx.x % 32 < 16) ebb_emulator_mma_tf32(d, a, b);
+  out[global_index()] = d[0];
 }
 
 __global__ void lane_outside_mask(bool bug, float *out) {
@@ -161,6 +169,10 @@ const Planted planted_bugs[] = {
     {"MissingLanes",
      "deadlock|'missing_lanes'|block (0,0,0)|thread (0,0,0) and 31 others wait in __shfl_down_sync",
      cudaErrorLaunchTimeout, true, false, PLANTED(missing_lanes, bug, m.out)},
+    {"MissingLanesOfProduct",
+     "deadlock|'missing_lanes_of_product'|block (0,0,0)|thread (0,0,0) and 31 others wait in "
+     "mma.m16n8k8.tf32",
+     cudaErrorLaunchTimeout, true, false, PLANTED(missing_lanes_of_product, bug, m.out)},
     {"LaneOutsideMask",
      "warp operation __shfl_xor_sync|'lane_outside_mask'|block (0,0,0), thread (0,0,0)|mask: 16",
      cudaErrorLaunchTimeout, true, false, PLANTED(lane_outside_mask, bug, m.out)},
