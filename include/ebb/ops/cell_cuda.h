@@ -23,19 +23,13 @@ enum {
   EBB_CELL_BLOCK_BYTES = 16 * 16 * sizeof(float) /* of weights for them, at most */
 };
 
-/* Which kernels run the steps: by the sizes, always one sample a block, or tiles of samples where they can.
- */
+/* Which kernels run the steps: by the sizes, one sample a block, or tiles of samples where they can. */
 typedef enum EbbCellEngine { EBB_CELL_BY_SIZE, EBB_CELL_BY_SAMPLE, EBB_CELL_BY_TILE } EbbCellEngine;
 
 /* EbbCellOp.flags: barriers that it needs before it, forward and backward; and between its operands'
    gradients; that some gradient reaches it; that it is the first LINEAR with its matrix. */
-enum {
-  EBB_CELL_WAITS = 1,
-  EBB_CELL_WAITS_BACK = 2,
-  EBB_CELL_OVERLAPS = 4,
-  EBB_CELL_LIVE = 8,
-  EBB_CELL_FILLS = 16
-};
+enum { EBB_CELL_WAITS = 1, EBB_CELL_WAITS_BACK = 2, EBB_CELL_OVERLAPS = 4, EBB_CELL_LIVE = 8 };
+enum { EBB_CELL_FILLS = 16 };
 
 /* EbbCellOp.grad beside addresses. */
 enum { EBB_CELL_NO_GRAD = INT32_MIN, EBB_CELL_ELAPSED_GRAD };
