@@ -22,9 +22,10 @@ EbbStatus ebb_config_create(EbbConfig **out) EBB_MUST_CHECK;
 void ebb_config_destroy(EbbConfig *config);
 EbbStatus ebb_config_copy(const EbbConfig *config, EbbConfig **out) EBB_MUST_CHECK;
 
-/* Sets the keys of a YAML (or JSON) mapping. `origin` names the text in errors.
-   Errors: FORMAT (syntax), INVALID (unknown key with the nearest known one, wrong type, out of range), each
-   with origin, line and column; nothing is changed then. */
+/* Sets the keys of a YAML (or JSON) mapping. "defaults: [/experiment: NAME]" in it loads that experiment
+   before them; the other entries of a list of defaults that a published file has set what they imply.
+   `origin` names the text in errors. Errors: FORMAT (syntax), INVALID (unknown key with the nearest known
+   one, wrong type, out of range), each with origin, line and column; nothing is changed then. */
 EbbStatus ebb_config_load_text(EbbConfig *config, const char *text, size_t length,
                                const char *origin) EBB_MUST_CHECK;
 /* Errors: as above; NOT_FOUND, IO. */

@@ -419,22 +419,47 @@ TEST(Experiments, PublishedListOps) {
   EXPECT_EQ(ebb_config_integer(config.get(), "scheduler.num_training_steps"), 80000);
 }
 
-TEST(Experiments, PublishedSpeechCommandsAndBidmc) {
-  Config sc = create(), hr = create();
-  ASSERT_EQ(ebb_config_load_experiment(sc.get(), "sc/sc35"), EBB_OK) << ebb_error();
-  EXPECT_EQ(ebb_config_integer(sc.get(), "model.layer.d_state"), 7);
-  EXPECT_EQ(ebb_config_number(sc.get(), "optimizer.lr"), 0.008);
-  EXPECT_EQ(ebb_config_integer(sc.get(), "loader.batch_size"), 10);
-  EXPECT_EQ(ebb_config_integer(sc.get(), "dataset.l_max"), 16000);
-  EXPECT_EQ(ebb_config_number(sc.get(), "dataset.eps"), 0.32768);
-  ASSERT_EQ(ebb_config_load_experiment(hr.get(), "bidmc/hr"), EBB_OK) << ebb_error();
+TEST(Experiments, StandOnEachOther) {
+  Config hr = create();
+  ASSERT_EQ(ebb_config_load_experiment(hr.get(), "bidmc/s4-bidmc-hr"), EBB_OK) << ebb_error();
   EXPECT_EQ(ebb_config_choice(hr.get(), "dataset.target"), 1);
   EXPECT_EQ(ebb_config_number(hr.get(), "optimizer.lr"), 0.005);
-  EXPECT_EQ(ebb_config_integer(hr.get(), "model.layer.d_state"), 256);
+  EXPECT_EQ(ebb_config_integer(hr.get(), "model.layer.d_state"), 256) << "of the base";
   int n;
   const int64_t *milestones = ebb_config_integers(hr.get(), "scheduler.milestones", &n);
   EXPECT_EQ(std::vector<int64_t>(milestones, milestones + n),
             (std::vector<int64_t>{100, 200, 300, 400, 500}));
+  EXPECT_NE(std::string(ebb_config_origin(hr.get(), "model.layer.d_state")).find("s4-bidmc.yaml:"),
+            std::string::npos);
+  EXPECT_NE(std::string(ebb_config_origin(hr.get(), "optimizer.lr")).find("s4-bidmc-hr.yaml:"),
+            std::string::npos);
+}
+
+TEST(Experiments, BasesThatFailChangeNothing) {
+  Temporary folder("bases");
+  folder.write("round.yaml", "defaults:\n  - /experiment: round\ntrain:\n  seed: 77\n");
+  folder.write("gone.yaml", "train:\n  seed: 77\ndefaults:\n  - /experiment: lra/nothing\n");
+  folder.write("broken.yaml", "model:\n  d_modle: 4\n");
+  folder.write("twice.yaml", "defaults: [/experiment: gone, /experiment: round]\n");
+  folder.write("on_broken.yaml", "defaults: [/experiment: broken]\n");
+  ASSERT_EQ(setenv("EBB_EXPERIMENTS", folder.path.c_str(), 1), 0);
+  const struct {
+    const char *name;
+    EbbStatus status;
+    const char *sentence;
+  } cases[] = {{"round", EBB_INVALID, "does one stand on itself?"},
+               {"gone", EBB_NOT_FOUND, "gone.yaml:4:"},
+               {"gone", EBB_NOT_FOUND, "no experiment 'lra/nothing'"},
+               {"twice", EBB_INVALID, "stands on one /experiment"},
+               {"on_broken", EBB_INVALID, "broken.yaml:2:3: unknown key 'model.d_modle'"}};
+  for (const auto &c : cases) {
+    Config config = create();
+    const std::string before = yaml(config);
+    EXPECT_EQ(ebb_config_load_experiment(config.get(), c.name), c.status);
+    EXPECT_NE(std::string(ebb_error()).find(c.sentence), std::string::npos) << ebb_error();
+    EXPECT_EQ(yaml(config), before);
+  }
+  unsetenv("EBB_EXPERIMENTS");
 }
 
 TEST(Experiments, UnknownNameListsTheNearest) {

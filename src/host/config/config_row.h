@@ -51,6 +51,7 @@ typedef struct EbbConfigValue {
 
 struct EbbConfig {
   EbbConfigValue values[EBB_CONFIG_ROWS];
+  int bases; /* experiments that stand on this one while it is loaded */
 };
 
 /* A YAML scalar; only a plain one can be null, a flag or a number. */
@@ -95,6 +96,8 @@ typedef struct EbbConfigStage {
   EbbConfigValue values[EBB_CONFIG_ROWS];
   int set_at[EBB_CONFIG_ROWS]; /* line, 0: not set */
   bool preset[EBB_CONFIG_ROWS];
+  char *base; /* experiment whose keys come before all these; NULL: none */
+  int base_line;
 } EbbConfigStage;
 
 /* Stages a scalar for a key, or for a group that a scalar can set. A preset (what an entry of a defaults list

@@ -28,15 +28,15 @@ static const struct {
 
 /* Groups of a defaults list. "set": the entry names the group's _name_. "ignore": the group's files hold
    settings of Hydra, Lightning or the cluster, or what the pipeline's row already says; every key of ebb
-   keeps its default. */
+   keeps its default. "experiment": the file stands on an experiment of ebb. */
 static const struct {
   const char *group;
-  enum { SET, IGNORE, PIPELINE } meaning;
+  enum { SET, IGNORE, PIPELINE, EXPERIMENT } meaning;
 } groups[] = {
-    {"pipeline", PIPELINE}, {"dataset", SET},   {"model", SET},   {"model.layer", SET},
-    {"scheduler", SET},     {"optimizer", SET}, {"encoder", SET}, {"decoder", SET},
-    {"trainer", IGNORE},    {"loader", IGNORE}, {"task", IGNORE}, {"callbacks", IGNORE},
-    {"_self_", IGNORE},
+    {"experiment", EXPERIMENT}, {"pipeline", PIPELINE}, {"dataset", SET},   {"model", SET},
+    {"model.layer", SET},       {"scheduler", SET},     {"optimizer", SET}, {"encoder", SET},
+    {"decoder", SET},           {"trainer", IGNORE},    {"loader", IGNORE}, {"task", IGNORE},
+    {"callbacks", IGNORE},      {"_self_", IGNORE},
 };
 
 enum {
@@ -55,6 +55,12 @@ static EbbStatus stage_pipeline(EbbConfigStage *stage, EbbConfigScalar name) {
   return EBB_OK;
 }
 
+static EbbStatus stage_experiment(EbbConfigStage *stage, EbbConfigScalar name) {
+  if (stage->base) return ebb_fail(EBB_INVALID, "a file stands on one /experiment, not on two");
+  stage->base = strdup(name.text), stage->base_line = stage->line;
+  return stage->base ? EBB_OK : ebb_fail(EBB_MEMORY, "no memory for the name of an experiment");
+}
+
 /* "override /model/layer" is the group model.layer. */
 static void group_name(const char *entry, char *name, size_t bytes) {
   if (strncmp(entry, "override ", 9) == 0) entry += 9;
@@ -71,12 +77,13 @@ EbbStatus ebb_config_stage_hydra(EbbConfigStage *stage, const char *entry, EbbCo
     if (strcmp(groups[i].group, name) != 0) continue;
     if (groups[i].meaning == IGNORE) return EBB_OK;
     if (groups[i].meaning == PIPELINE) return stage_pipeline(stage, value);
+    if (groups[i].meaning == EXPERIMENT) return stage_experiment(stage, value);
     return ebb_config_stage_scalar(stage, name, value, true);
   }
   EbbConfigQuote quote = ebb_config_quote(entry, strlen(entry));
   return ebb_fail(
       EBB_INVALID,
-      "the defaults entry '%s' means nothing to ebb, which composes no files; write its keys out (known: "
-      "/pipeline, /dataset, /model, /scheduler, /optimizer, /encoder, /decoder)",
+      "the defaults entry '%s' means nothing to ebb, which composes no files but experiments; write its keys "
+      "out (known: /experiment, /pipeline, /dataset, /model, /scheduler, /optimizer, /encoder, /decoder)",
       quote.text);
 }

@@ -15,8 +15,31 @@ static void commit(EbbConfig *config, EbbConfigStage *stage) {
   }
 }
 
+/* On the experiment that the text stands on, where it does; the configuration changes last. */
+static EbbStatus commit_on_base(EbbConfig *config, EbbConfigStage *stage) {
+  enum { MOST_BASES = 8 };
+  if (config->bases == MOST_BASES)
+    return ebb_fail(EBB_INVALID, "more than %d experiments stand on each other; does one stand on itself?",
+                    MOST_BASES);
+  EbbConfig *based;
+  stage->line = stage->base_line;
+  EBB_TRY(ebb_config_copy(config, &based));
+  based->bases = config->bases + 1;
+  EbbStatus status = ebb_config_load_experiment(based, stage->base);
+  if (status == EBB_OK) {
+    commit(based, stage);
+    for (int i = 0; i < EBB_CONFIG_ROWS; i++) {
+      const EbbConfigValue before = config->values[i];
+      config->values[i] = based->values[i], based->values[i] = before;
+    }
+  }
+  ebb_config_destroy(based);
+  return status;
+}
+
 static void clear(EbbConfigStage *stage) {
   for (int i = 0; i < EBB_CONFIG_ROWS; i++) ebb_config_value_clear(&stage->values[i]);
+  free(stage->base);
   free(stage);
 }
 
@@ -30,7 +53,10 @@ EbbStatus ebb_config_load_text(EbbConfig *config, const char *text, size_t lengt
   EbbConfigStage *stage = begin(origin, true);
   if (!stage) return ebb_fail(EBB_MEMORY, "%s: no memory to load it", origin);
   EbbStatus status = ebb_config_stage_text(stage, "", text, length);
-  if (status == EBB_OK) commit(config, stage);
+  if (status == EBB_OK && stage->base)
+    status = commit_on_base(config, stage);
+  else if (status == EBB_OK)
+    commit(config, stage);
   if (status != EBB_OK) status = ebb_fail_within(status, "%s:%d:%d", origin, stage->line, stage->column);
   clear(stage);
   return status;
