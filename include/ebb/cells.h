@@ -103,7 +103,9 @@ typedef struct EbbCfc {
   EbbCfcMode mode;
   int64_t backbone_layers, backbone_units; /* 1 x 128; 0 layers: none */
   EbbCfcActivation activation;
-  int64_t proj_size; /* outputs of a linear map of h; 0: y = h */
+  bool backbone_dropout; /* X is (x, factors): what layers 1, 2, .. of the backbone give is multiplied by the
+                            (backbone_layers - 1) backbone_units floats behind x, of ops/dropout_columns.h */
+  int64_t proj_size;     /* outputs of a linear map of h; 0: y = h */
   bool mixed_memory;
 } EbbCfc;
 EbbCfc ebb_cfc_defaults(int64_t I, int64_t H);

@@ -110,11 +110,11 @@ typedef struct Memory {
   EbbCellRef h, c, input;
 } Memory;
 
-static Memory write_memory(EbbCell *cell, int64_t H, bool mixed) {
+static Memory write_memory(EbbCell *cell, EbbCellRef x, int64_t H, bool mixed) {
   Memory memory = {.h = ebb_cell_state(cell, H)};
   if (!mixed) return memory;
   memory.c = ebb_cell_state(cell, H);
-  memory.input = ebb_write_lstm_input(cell, "lstm.", H);
+  memory.input = ebb_write_lstm_input(cell, "lstm.", x, H);
   return memory;
 }
 
@@ -139,6 +139,12 @@ static EbbCellRef write_projection(EbbCell *cell, int64_t size, EbbCellRef h) {
 
 EbbCfc ebb_cfc_defaults(int64_t I, int64_t H) {
   return (EbbCfc){.I = I, .H = H, .backbone_layers = 1, .backbone_units = 128};
+}
+
+/* Floats of X behind x. */
+static int64_t factors_of(const EbbCfc *cfc) {
+  return cfc->backbone_dropout && cfc->backbone_layers > 1 ? (cfc->backbone_layers - 1) * cfc->backbone_units
+                                                           : 0;
 }
 
 static EbbStatus check(const EbbCfc *cfc) {
@@ -175,17 +181,26 @@ static int write_backbone(EbbCell *cell, const EbbCfc *cfc, const Pieces *in, Ma
   return (int)cfc->backbone_layers;
 }
 
+/* What layer i of the backbone makes of its linear map. */
+static EbbCellRef apply_layer(EbbCell *cell, const EbbCfc *cfc, int64_t i, EbbCellRef sum) {
+  const EbbCellRef y = ebb_write1(cell, code_of(cfc->activation), sum);
+  if (i == 0 || !cfc->backbone_dropout) return y;
+  const int64_t units = cfc->backbone_units;
+  return ebb_write2(cell, EBB_CELL_MULTIPLY, y,
+                    ebb_cell_slice(cell, ebb_cell_x(cell), cfc->I + (i - 1) * units, units));
+}
+
 static EbbCellRef write_cfc(EbbCell *cell, const EbbCfc *cfc) {
-  const Memory memory = write_memory(cell, cfc->H, cfc->mixed_memory);
+  const EbbCellRef x = ebb_cell_slice(cell, ebb_cell_x(cell), 0, cfc->I);
+  const Memory memory = write_memory(cell, x, cfc->H, cfc->mixed_memory);
   Map layers[MOST_LAYERS];
-  Pieces in = pieces_of(ebb_cell_x(cell), memory.h);
+  Pieces in = pieces_of(x, memory.h);
   const Pieces inner = {.n = 1, .width = cfc->backbone_units};
   const int n = write_backbone(cell, cfc, &in, layers);
   const Heads heads = write_heads(cell, "", cfc->mode, cfc->H, n ? &inner : &in, NULL);
   begin_step(cell, &memory);
   for (int i = 0; i < n; i++)
-    in = pieces_of(ebb_write1(cell, code_of(cfc->activation), apply_map(cell, &layers[i], &in)),
-                   ebb_cell_absent());
+    in = pieces_of(apply_layer(cell, cfc, i, apply_map(cell, &layers[i], &in)), ebb_cell_absent());
   const EbbCellRef h = apply_heads(cell, &heads, &in);
   ebb_cell_move(cell, memory.h, h);
   return write_projection(cell, cfc->proj_size, h);
@@ -195,7 +210,7 @@ EbbStatus ebb_cell_cfc(const EbbCfc *cfc, EbbCell **out) {
   EbbCell *cell = NULL;
   *out = NULL;
   EBB_TRY(check(cfc));
-  EBB_TRY(ebb_cell_create("cfc", cfc->I, &cell));
+  EBB_TRY(ebb_cell_create("cfc", cfc->I + factors_of(cfc), &cell));
   return ebb_write_end(cell, write_cfc(cell, cfc), out);
 }
 
@@ -222,7 +237,7 @@ static Pieces layer_inputs(EbbCell *cell, const EbbWiredCfc *cfc, int64_t k, Ebb
 }
 
 static EbbCellRef write_wired(EbbCell *cell, const EbbWiredCfc *cfc, int64_t H) {
-  const Memory memory = write_memory(cell, H, cfc->mixed_memory);
+  const Memory memory = write_memory(cell, ebb_cell_x(cell), H, cfc->mixed_memory);
   Heads heads[EBB_WIRED_LAYERS];
   EbbCellRef own[EBB_WIRED_LAYERS], h = ebb_cell_absent();
   for (int64_t k = 0, at = 0; k < cfc->n_layers; at += cfc->units[k], k++) {

@@ -13,11 +13,11 @@ static EbbCellRef named(EbbCell *cell, const char *prefix, const char *name, int
   return ebb_write_param(cell, full, n, m, -range, range);
 }
 
-EbbCellRef ebb_write_lstm_input(EbbCell *cell, const char *prefix, int64_t H) {
-  const int64_t I = cell->inputs;
+EbbCellRef ebb_write_lstm_input(EbbCell *cell, const char *prefix, EbbCellRef x, int64_t H) {
+  const int64_t I = x.width;
   const EbbCellRef weight = named(cell, prefix, "input_map.weight", 4 * H, I, glorot(4 * H, I)),
                    bias = named(cell, prefix, "input_map.bias", 4 * H, 0, bias_range);
-  return ebb_cell_linear(cell, ebb_cell_matrix(cell, weight, 4 * H, I, false, 0, I), ebb_cell_x(cell), bias);
+  return ebb_cell_linear(cell, ebb_cell_matrix(cell, weight, 4 * H, I, false, 0, I), x, bias);
 }
 
 void ebb_write_lstm(EbbCell *cell, const char *prefix, EbbCellRef input, EbbCellRef h, EbbCellRef c) {
@@ -38,7 +38,7 @@ EbbStatus ebb_cell_lstm(int64_t I, int64_t H, EbbCell **out) {
   EBB_TRY(ebb_cell_check_sizes("lstm", H, 1));
   EBB_TRY(ebb_cell_create("lstm", I, &cell));
   const EbbCellRef h = ebb_cell_state(cell, H), c = ebb_cell_state(cell, H);
-  const EbbCellRef input = ebb_write_lstm_input(cell, "", H);
+  const EbbCellRef input = ebb_write_lstm_input(cell, "", ebb_cell_x(cell), H);
   ebb_cell_begin(cell, EBB_CELL_STEP, 1);
   ebb_write_lstm(cell, "", input, h, c);
   return ebb_write_end(cell, h, out);

@@ -168,7 +168,8 @@ static void write_ltc(EbbCell *cell, const EbbLtc *ltc) {
   const int64_t H = ltc->H;
   const EbbCellRef h = ebb_cell_state(cell, H),
                    c = ltc->mixed_memory ? ebb_cell_state(cell, H) : ebb_cell_absent();
-  const EbbCellRef memory = ltc->mixed_memory ? ebb_write_lstm_input(cell, "lstm.", H) : ebb_cell_absent();
+  const EbbCellRef memory =
+      ltc->mixed_memory ? ebb_write_lstm_input(cell, "lstm.", ebb_cell_x(cell), H) : ebb_cell_absent();
   Neurons n = {.H = H};
   n.gleak = ebb_write_positive(cell, "gleak", H, 0, 0.001, 1, ltc->implicit);
   n.vleak = ebb_write_param(cell, "vleak", H, 0, -0.2, 0.2);

@@ -33,8 +33,8 @@ EbbCellRef ebb_write_increment(EbbCell *cell, const EbbTableau *tableau, EbbCell
                                double dt, EbbCellSlope slope, const void *context);
 
 /* The memory cell of ncps: the part that looks at x alone (4 H), and the step h, c -> h', c', which moves the
-   states at the end of the section. Parameters `prefix`input_map and recurrent_map. */
-EbbCellRef ebb_write_lstm_input(EbbCell *cell, const char *prefix, int64_t H);
+   states at the end of the section. x: X or a slice of it. Parameters `prefix`input_map and recurrent_map. */
+EbbCellRef ebb_write_lstm_input(EbbCell *cell, const char *prefix, EbbCellRef x, int64_t H);
 void ebb_write_lstm(EbbCell *cell, const char *prefix, EbbCellRef input, EbbCellRef h, EbbCellRef c);
 
 /* Ends the program, or destroys it and leaves *out NULL. */
