@@ -68,11 +68,14 @@ typedef enum EbbLoss { EBB_LOSS_CROSS_ENTROPY, EBB_LOSS_MSE } EbbLoss;
 typedef struct EbbCells {
   int64_t n;
   EbbCell **cell, **backwards; /* (n) each; backwards NULL: one a layer */
-  double dropout;              /* of what a layer gives */
-  bool unstable_fails;         /* an explicit solver beyond its limit is an error */
-  bool watched;                /* EbbSequenceValues.rates are wanted */
-  bool approximate;            /* see ops/cell.h */
-  int64_t truncate;            /* steps that gradients go back through, see ops/cell.h; 0: all */
+  EbbCell **dropped;    /* (n) what stands in graphs for a layer's cells where they have dropout inside:
+                           it reads the factors behind its inputs; NULL: they have none */
+  double inner_dropout; /* of these factors */
+  double dropout;       /* of what a layer gives */
+  bool unstable_fails;  /* an explicit solver beyond its limit is an error */
+  bool watched;         /* EbbSequenceValues.rates are wanted */
+  bool approximate;     /* see ops/cell.h */
+  int64_t truncate;     /* steps that gradients go back through, see ops/cell.h; 0: all */
 } EbbCells;
 
 /* Encoder, n_layers blocks, final norm (prenorm only), pooling, decoder, loss. Source: the published

@@ -62,12 +62,13 @@ public:
   Model &operator=(const Model &) = delete;
 
   // Logits of the whole batch.
-  std::vector<float> batch(const std::vector<float> &x, const std::vector<int32_t> &tokens) {
+  std::vector<float> batch(const std::vector<float> &x, const std::vector<int32_t> &tokens,
+                           bool training = false, uint64_t step = 0) {
     const std::vector<float> ones(size_t(kRows * kLength), 1.0F);
     const EbbShape shape = ebb_graph_shape(graph, values.logits),
                    labels = ebb_graph_shape(graph, values.labels);
     const std::vector<float> targets(size_t(ebb_shape_size(&labels)), 0.5F);
-    const EbbRun run = {device, false, 0, 0};
+    const EbbRun run = {device, training, 0, step};
     EXPECT_EQ(ebb_graph_write(graph, values.input,
                               tokens.empty() ? static_cast<const void *>(x.data()) : tokens.data()),
               EBB_OK);
@@ -211,6 +212,61 @@ TEST(CellModels, StreamsTakeIrregularTime) {
   EXPECT_EQ(ebb_stream_step_after(stream, x.data(), backwards.data(), still.data()), EBB_INVALID);
   EXPECT_NE(std::string(ebb_error()).find("row 1"), std::string::npos) << ebb_error();
   ebb_stream_destroy(stream);
+}
+
+const std::vector<std::string> kBackbone = {"model.layer._name_=cfc", "model.d_model=7", "model.n_layers=2",
+                                            "model.layer.backbone_layers=3", "model.layer.backbone_units=6"};
+
+std::vector<std::string> with(std::vector<std::string> keys, const std::vector<std::string> &more) {
+  keys.insert(keys.end(), more.begin(), more.end());
+  return keys;
+}
+
+TEST(CellModels, StreamsHaveNoDropoutInside) {
+  for (const char *memory : {"false", "true"}) {
+    Model model(with(kBackbone,
+                     {"model.layer.backbone_dropout=0.4", std::string("model.layer.mixed_memory=") + memory}),
+                sizes(false, true, 2));
+    expect_stream_equals_batch(model, false);
+  }
+}
+
+// Elapsed times and lengths, both directions: in evaluation the same bits as without dropout, in training
+// other numbers at every step.
+TEST(CellModels, DropoutOfABackboneRestsInEvaluation) {
+  EbbDataset dataset = sizes(false, true, 2);
+  std::vector<float> elapsed(size_t(kRows * kLength), 0.7F);
+  dataset.split[EBB_TRAIN].elapsed = elapsed.data(), dataset.variable_length = true;
+  const std::vector<int32_t> lengths = {kLength, 4, 1};
+  for (const auto &more : std::vector<std::vector<std::string>>{
+           {}, {"model.layer.bidirectional=true"}, {"model.layer.mixed_memory=true"}}) {
+    Model plain(with(kBackbone, more), dataset);
+    Model dropped(with(with(kBackbone, more), {"model.layer.backbone_dropout=0.4"}), dataset);
+    for (Model *model : {&plain, &dropped}) {
+      ASSERT_EQ(model->status, EBB_OK) << ebb_error();
+      ASSERT_EQ(ebb_graph_write(model->graph, model->values.elapsed, elapsed.data()), EBB_OK);
+      ASSERT_EQ(ebb_graph_write(model->graph, model->values.lengths, lengths.data()), EBB_OK);
+    }
+    const auto expected = plain.batch(inputs(), {});
+    EXPECT_EQ(dropped.batch(inputs(), {}), expected);
+    EXPECT_EQ(plain.batch(inputs(), {}, true), expected);
+    const auto first = dropped.batch(inputs(), {}, true, 0), second = dropped.batch(inputs(), {}, true, 1);
+    EXPECT_NE(first, expected);
+    EXPECT_NE(first, second);
+    EXPECT_EQ(dropped.batch(inputs(), {}, true, 0), first);
+  }
+}
+
+// ncps drops what the second and further layers give; there is nothing to drop without them.
+TEST(CellModels, OnlyFurtherLayersOfABackboneAreDropped) {
+  for (const auto &more : std::vector<std::vector<std::string>>{{"model.layer.backbone_layers=1"},
+                                                                {"model.layer.backbone_layers=0"},
+                                                                {"model.layer._name_=wired_cfc"},
+                                                                {"model.layer._name_=ltc"}}) {
+    Model model(with(with(kBackbone, {"model.layer.backbone_dropout=0.9"}), more), sizes(false, true, 2));
+    ASSERT_EQ(model.status, EBB_OK) << ebb_error();
+    EXPECT_EQ(model.batch(inputs(), {}, true), model.batch(inputs(), {})) << more[0];
+  }
 }
 
 // Batch mode of every solver; their streams stand in test_lnn.

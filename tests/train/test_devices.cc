@@ -31,6 +31,9 @@ bool has_gpu() {
 
 const Keys kDiagonal = {"model.layer.mode=diag", "model.layer.measure=diag-lin"};
 
+const Keys kDroppedBackbone = {"model.layer._name_=cfc", "model.layer.backbone_layers=3",
+                               "model.layer.backbone_units=10", "model.layer.backbone_dropout=0.3"};
+
 class Devices : public ebb_test::TinyListops {
 protected:
   void SetUp() override {
@@ -108,6 +111,8 @@ TEST_F(Devices, TwentyStepsAgreeForRecurrentCells) {
   const std::vector<Keys> settings = {
       {"model.layer._name_=ltc", "model.layer.bidirectional=true", "model.dropout=0.2"},
       {"model.layer._name_=cfc", "trainer.truncated_bptt_steps=7"},
+      kDroppedBackbone + Keys{"model.layer.bidirectional=true", "trainer.truncated_bptt_steps=7"},
+      kDroppedBackbone + Keys{"model.layer.mixed_memory=true", "decoder.use_lengths=true"},
       {"model.layer._name_=wired_cfc", "model.layer.mixed_memory=true", "decoder.use_lengths=true"},
       {"model.layer._name_=lnn", "model.layer.ffn=true", "model.layer.solver=euler", "model.layer.unfolds=4",
        "model.layer.unstable=warn"},
@@ -125,7 +130,7 @@ TEST_F(Devices, BfloatActivationsFollowTheFloatOnes) {
 }
 
 TEST_F(Devices, RerunsAreEqualToTheBit) {
-  for (const Keys &keys : {Keys{"model.layer.liquid_kernel=series"},
+  for (const Keys &keys : {Keys{"model.layer.liquid_kernel=series"}, kDroppedBackbone,
                            kDiagonal + Keys{"model.layer.liquid_kernel=scan", "trainer.activations=bf16"}}) {
     train("one", keys + Keys{"device=cuda"});
     train("two", keys + Keys{"device=cuda"});
@@ -137,13 +142,17 @@ TEST_F(Devices, RerunsAreEqualToTheBit) {
 }
 
 TEST_F(Devices, AResumedRunEqualsAnUnbrokenOneToTheBit) {
-  const Keys keys = {"device=cuda", "model.layer.liquid_kernel=polyb", "trainer.ema_decay=0.9"};
-  train("whole", keys);
-  train("broken", keys + Keys{"trainer.max_steps=7"});
-  train("broken", keys, true);
-  EXPECT_EQ(losses("whole"), losses("broken"));
-  EXPECT_FALSE(bytes("whole").empty());
-  EXPECT_EQ(bytes("whole"), bytes("broken"));
+  for (const Keys &model : {Keys{"model.layer.liquid_kernel=polyb"}, kDroppedBackbone}) {
+    const Keys keys = model + Keys{"device=cuda", "trainer.ema_decay=0.9"};
+    train("whole", keys);
+    train("broken", keys + Keys{"trainer.max_steps=7"});
+    train("broken", keys, true);
+    EXPECT_EQ(losses("whole"), losses("broken"));
+    EXPECT_FALSE(bytes("whole").empty());
+    EXPECT_EQ(bytes("whole"), bytes("broken"));
+    fs::remove_all(root / "whole");
+    fs::remove_all(root / "broken");
+  }
 }
 
 TEST_F(Devices, AnEvaluationAgrees) {

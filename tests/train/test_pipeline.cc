@@ -47,13 +47,25 @@ TEST_F(Pipeline, ThreadsAndCachesChangeNothing) {
 }
 
 TEST_F(Pipeline, StopInAnEpochAndResume) {
-  const std::vector<float> reference = train("reference", {"loader.num_workers=0"});
-  int batches = 0;
-  EbbWatcher watcher = {};
-  watcher.context = &batches;
-  watcher.stop = [](void *context) { return ++*static_cast<int *>(context) == 4; };
-  train("stopped", {"loader.num_workers=3"}, EBB_INTERRUPTED, &watcher);
-  EXPECT_EQ(train("stopped", {"loader.num_workers=2"}, EBB_OK, nullptr, true), reference);
+  const std::vector<std::vector<std::string>> models = {
+      {},
+      {"model.layer._name_=cfc", "model.layer.backbone_layers=3", "model.layer.backbone_units=10",
+       "model.layer.backbone_dropout=0.3"}};
+  for (size_t i = 0; i < models.size(); i++) {
+    const auto with = [&](const char *workers) {
+      std::vector<std::string> keys = models[i];
+      keys.push_back(std::string("loader.num_workers=") + workers);
+      return keys;
+    };
+    const std::string number = std::to_string(i);
+    const std::vector<float> reference = train("reference" + number, with("0"));
+    int batches = 0;
+    EbbWatcher watcher = {};
+    watcher.context = &batches;
+    watcher.stop = [](void *context) { return ++*static_cast<int *>(context) == 4; };
+    train("stopped" + number, with("3"), EBB_INTERRUPTED, &watcher);
+    EXPECT_EQ(train("stopped" + number, with("2"), EBB_OK, nullptr, true), reference);
+  }
 }
 
 } // namespace

@@ -176,8 +176,8 @@ static EbbStatus make_liquid_time_step(const EbbConfig *config, int64_t I, int64
   return ebb_cell_liquid_time_step(I, H, out);
 }
 
-static EbbStatus make_cfc(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
-  const EbbCfc cfc = {
+static EbbCfc cfc_of(const EbbConfig *config, int64_t I, int64_t H) {
+  return (EbbCfc){
       .I = I,
       .H = H,
       .mode = (EbbCfcMode)ebb_config_choice(config, "model.layer.cfc_mode"),
@@ -187,6 +187,10 @@ static EbbStatus make_cfc(const EbbConfig *config, int64_t I, int64_t H, EbbCell
       .proj_size = ebb_config_integer(config, "model.layer.proj_size"),
       .mixed_memory = ebb_config_flag(config, "model.layer.mixed_memory"),
   };
+}
+
+static EbbStatus make_cfc(const EbbConfig *config, int64_t I, int64_t H, EbbCell **out) {
+  const EbbCfc cfc = cfc_of(config, I, H);
   return ebb_cell_cfc(&cfc, out);
 }
 
@@ -335,6 +339,14 @@ EbbStatus ebb_cell_of_layer(const EbbConfig *config, int64_t layer, int64_t I, E
   *out = NULL;
   return makers[choice] == make_esn ? make_reservoir(config, layer, I, H, out)
                                     : makers[choice](config, I, H, out);
+}
+
+EbbStatus ebb_cell_with_dropout(const EbbConfig *config, int64_t I, EbbCell **out) {
+  EbbCfc cfc = cfc_of(config, I, ebb_config_integer(config, "model.d_model"));
+  cfc.backbone_dropout = ebb_config_number(config, "model.layer.backbone_dropout") > 0;
+  *out = NULL;
+  if (makers[ebb_config_choice(config, "model.layer._name_")] != make_cfc) return EBB_OK;
+  return cfc.backbone_dropout && cfc.backbone_layers > 1 ? ebb_cell_cfc(&cfc, out) : EBB_OK;
 }
 
 EbbStatus ebb_cell_from_config(const EbbConfig *config, int64_t I, EbbCell **out) {

@@ -23,6 +23,9 @@ bool ebb_config_names_cell(const EbbConfig *config);
 /* The cell of inputs I and model.d_model units; reservoirs of different layers are different draws. Errors:
    INVALID names the key; those of wirings and reservoirs. */
 EbbStatus ebb_cell_of_layer(const EbbConfig *config, int64_t layer, int64_t I, EbbCell **out) EBB_MUST_CHECK;
+/* The same cell with dropout inside, which it reads as factors behind its inputs (ops/dropout_columns.h): its
+   parameters are the same. *out: NULL where there is no such dropout. */
+EbbStatus ebb_cell_with_dropout(const EbbConfig *config, int64_t I, EbbCell **out) EBB_MUST_CHECK;
 /* Of layer 0. */
 EbbStatus ebb_cell_from_config(const EbbConfig *config, int64_t I, EbbCell **out) EBB_MUST_CHECK;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ebb/ops/cell.h"
+#include "ebb/ops/dropout_columns.h"
 #include "ebb/ops/join.h"
 #include "ebb/ops/residual.h"
 #include "ebb/ops/reverse.h"
@@ -12,8 +13,9 @@
 static EbbStatus allocate(const EbbConfig *config, int64_t layers, EbbCells *cells) {
   const bool both = ebb_config_flag(config, "model.layer.bidirectional");
   cells->cell = calloc((size_t)layers, sizeof(EbbCell *));
+  cells->dropped = calloc((size_t)layers, sizeof(EbbCell *));
   if (both) cells->backwards = calloc((size_t)layers, sizeof(EbbCell *));
-  if (cells->cell && (cells->backwards || !both)) return EBB_OK;
+  if (cells->cell && cells->dropped && (cells->backwards || !both)) return EBB_OK;
   return ebb_fail(EBB_MEMORY, "no memory for %lld cells", (long long)layers);
 }
 
@@ -31,10 +33,12 @@ static EbbStatus fill(const EbbConfig *config, int64_t d_input, EbbCells *cells)
   cells->approximate = ebb_config_flag(config, "model.layer.approximate");
   cells->truncate = ebb_config_integer(config, "trainer.truncated_bptt_steps");
   cells->dropout = ebb_config_number(config, "model.dropout");
+  cells->inner_dropout = ebb_config_number(config, "model.layer.backbone_dropout");
   for (int64_t i = 0, inputs = d_input; i < layers; i++) {
     EBB_TRY(ebb_cell_of_layer(config, i, inputs, &cells->cell[i]));
     cells->n = i + 1;
     if (cells->backwards) EBB_TRY(ebb_cell_of_layer(config, layers + i, inputs, &cells->backwards[i]));
+    EBB_TRY(ebb_cell_with_dropout(config, inputs, &cells->dropped[i]));
     inputs = width_of(cells, i);
   }
   return EBB_OK;
@@ -57,9 +61,11 @@ void ebb_cells_destroy(EbbCells *cells) {
   for (int64_t i = 0; i < cells->n; i++) {
     ebb_cell_destroy(cells->cell[i]);
     if (cells->backwards) ebb_cell_destroy(cells->backwards[i]);
+    ebb_cell_destroy(cells->dropped[i]);
   }
   free((void *)cells->cell);
   free((void *)cells->backwards);
+  free((void *)cells->dropped);
   free(cells);
 }
 
@@ -80,9 +86,20 @@ static EbbStatus turn(const Stack *stack, const char *scope, bool intervals, Ebb
   return ebb_graph_apply(stack->graph, &ebb_reverse_op, scope, &config, sizeof config, inputs, 2, y, 1);
 }
 
+/* Puts the factors of dropout inside of the cell behind x, and in its place the cell that reads them. */
+static EbbStatus add_dropout(const Stack *stack, const char *scope, const EbbCell **cell, EbbValue *x) {
+  const EbbCell *dropped = stack->cells->dropped[stack->layer];
+  if (!dropped) return EBB_OK;
+  const EbbDropoutColumnsConfig config = {.columns = dropped->inputs - (*cell)->inputs,
+                                          .dropout = stack->cells->inner_dropout};
+  *cell = dropped;
+  return ebb_graph_apply(stack->graph, &ebb_dropout_columns_op, scope, &config, sizeof config, x, 1, x, 1);
+}
+
 static EbbStatus record_cell(const Stack *stack, const EbbCell *cell, const char *scope, EbbValue elapsed,
                              EbbValue x, EbbValue *y) {
   const EbbCells *cells = stack->cells;
+  EBB_TRY(add_dropout(stack, scope, &cell, &x));
   const EbbCellConfig config = {.cell = cell,
                                 .has_elapsed = elapsed != EBB_NO_VALUE,
                                 .has_lengths = stack->lengths != EBB_NO_VALUE,
