@@ -167,6 +167,33 @@ Vector step_wired(const StateDict &dict, const std::string &scope, const Vector 
   return h;
 }
 
+// ---- ncps.torch.CfC with a backbone, whose maps are the modules of these numbers ----
+
+const std::vector<int> kMaps = {0, 2, 4, 6}, kMapsWithDropout = {0, 2, 5, 8};
+
+void draw_cfc(StateDict &dict, const std::string &scope, const std::vector<int> &maps, int64_t I, int64_t H,
+              int64_t units) {
+  for (int module : maps)
+    dict.linear(scope + "backbone." + std::to_string(module), units, module ? units : I + H);
+  for (const char *head : {"ff1", "ff2", "time_a", "time_b"}) dict.linear(scope + head, H, units);
+}
+
+Vector step_cfc(const StateDict &dict, const std::string &scope, const std::vector<int> &maps,
+                const Vector &x, Vector &h) {
+  Vector u = joined(x, h);
+  for (int module : maps) {
+    u = dict.apply(scope + "backbone." + std::to_string(module), u);
+    for (double &value : u) value = 1.7159 * std::tanh(0.666 * value);
+  }
+  const Vector f1 = dict.apply(scope + "ff1", u), f2 = dict.apply(scope + "ff2", u),
+               a = dict.apply(scope + "time_a", u), b = dict.apply(scope + "time_b", u);
+  for (size_t k = 0; k < h.size(); k++) {
+    const double gate = sigmoid(a[k] + b[k]);
+    h[k] = std::tanh(f1[k]) * (1 - gate) + gate * std::tanh(f2[k]);
+  }
+  return h;
+}
+
 // ---- through the program ----
 
 // A table of inputs a, b, c and the outputs p, q that a model is known to have, reset every window.
@@ -406,4 +433,43 @@ TEST(CliImportCells, ModulesWithNumbersAreLayers) {
   const Outcome import = table.import({"model.layer._name_=ltc", "model.n_layers=2", "model.d_model=4"});
   ASSERT_EQ(import.code, 0) << import.err;
   table.expect_same_outputs();
+}
+
+// Modules of dropout shift the numbers of ncps's maps; two layers, of which either may have it.
+TEST(CliImportCells, BackbonesWithAndWithoutDropout) {
+  for (const std::vector<int> *second : {&kMaps, &kMapsWithDropout})
+    for (const char *dropout : {"0", "0.2"}) {
+      Table table;
+      StateDict dict;
+      const std::string scope[] = {"rnns.0.rnn_cell.", "rnns.1.rnn_cell."};
+      const std::vector<int> *maps[] = {&kMapsWithDropout, second};
+      for (int k = 0; k < 2; k++) draw_cfc(dict, scope[k], *maps[k], k ? 4 : Table::I, 4, 5);
+      dict.linear("decoder", 2, 4);
+      dict.write(table.path / "w.safetensors");
+      Vector h[2];
+      table.write_rows([&](bool first, Vector x) {
+        for (int k = 0; k < 2; k++) {
+          if (first) h[k].assign(4, 0);
+          x = step_cfc(dict, scope[k], *maps[k], x, h[k]);
+        }
+        return dict.apply("decoder", x);
+      });
+      const Outcome import = table.import({"model.layer._name_=cfc", "model.n_layers=2", "model.d_model=4",
+                                           "model.layer.backbone_layers=4", "model.layer.backbone_units=5",
+                                           std::string("model.layer.backbone_dropout=") + dropout});
+      ASSERT_EQ(import.code, 0) << import.err;
+      table.expect_same_outputs();
+    }
+}
+
+// A number that no map of ncps has stays what it is, and is named.
+TEST(CliImportCells, ABackboneWithAModuleTooManyIsRefused) {
+  Table table;
+  StateDict dict;
+  draw_cfc(dict, "rnn_cell.", {0, 2, 5, 7}, Table::I, 4, 5);
+  dict.linear("decoder", 2, 4);
+  dict.write(table.path / "w.safetensors");
+  expect_failure(table.import({"model.layer._name_=cfc", "model.n_layers=1", "model.d_model=4",
+                               "model.layer.backbone_layers=3", "model.layer.backbone_units=5"}),
+                 1, {"rnn_cell.backbone.7.bias", "unknown to the model"});
 }

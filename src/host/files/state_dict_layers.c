@@ -104,6 +104,25 @@ static EbbStatus name_inside(EbbStateTensor *tensor) {
                                  wired ? inner + strlen("layer_") : inner);
 }
 
+/* The backbone of a CfC: with dropout ncps has three modules a layer from the second one on, and maps are its
+   modules 0, 2, 5, 8, ..; without, and in ebb, they are 0, 2, 4, 6, .. */
+static EbbStatus number_backbone(EbbStateDict *dict, int64_t layer) {
+  char third[64];
+  snprintf(third, sizeof third, "layers.%lld.layer.backbone.5.weight", (long long)layer);
+  if (!ebb_state_dict_find(dict, third)) return EBB_OK;
+  for (size_t i = 0; i < dict->count; i++) {
+    int64_t of;
+    long long module;
+    int length = 0;
+    const char *part = ebb_layer_part(dict->tensor[i].name, &of);
+    if (!part || of != layer || sscanf(part, "backbone.%lld.%n", &module, &length) != 1) continue;
+    if (length && module % 3 == 2)
+      EBB_TRY(ebb_state_tensor_rename(&dict->tensor[i], "layers.%lld.layer.backbone.%lld.%s",
+                                      (long long)layer, (module + 1) / 3 * 2, part + length));
+  }
+  return EBB_OK;
+}
+
 /* A state dict of a cell alone. */
 static bool is_bare(const EbbStateDict *dict) {
   static const char *const names[] = {"gleak", "ff1.weight", "layer_0.ff1.weight"};
@@ -158,5 +177,6 @@ EbbStatus ebb_state_dict_name_layers(EbbStateDict *dict, int64_t n_layers) {
     if (bare) EBB_TRY(ebb_state_tensor_rename(&dict->tensor[i], "layers.0.layer.%s", dict->tensor[i].name));
     EBB_TRY(name_inside(&dict->tensor[i]));
   }
+  for (int64_t layer = 0; layer < n_layers; layer++) EBB_TRY(number_backbone(dict, layer));
   return EBB_OK;
 }
