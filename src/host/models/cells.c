@@ -88,7 +88,7 @@ static EbbStatus turn(const Stack *stack, const char *scope, bool intervals, Ebb
 
 /* Puts the factors of dropout inside of the cell behind x, and in its place the cell that reads them. */
 static EbbStatus add_dropout(const Stack *stack, const char *scope, const EbbCell **cell, EbbValue *x) {
-  const EbbCell *dropped = stack->cells->dropped[stack->layer];
+  const EbbCell *dropped = stack->cells->dropped ? stack->cells->dropped[stack->layer] : NULL;
   if (!dropped) return EBB_OK;
   const EbbDropoutColumnsConfig config = {.columns = dropped->inputs - (*cell)->inputs,
                                           .dropout = stack->cells->inner_dropout};
