@@ -68,10 +68,11 @@ typedef enum EbbLoss { EBB_LOSS_CROSS_ENTROPY, EBB_LOSS_MSE } EbbLoss;
 typedef struct EbbCells {
   int64_t n;
   EbbCell **cell, **backwards; /* (n) each; backwards NULL: one a layer */
-  EbbCell **dropped;    /* (n) what stands in graphs for a layer's cells where they have dropout inside:
-                           it reads the factors behind its inputs; NULL: they have none */
+  double dropout;              /* of what a layer gives */
+  /* (n) in graphs, the place of a layer's cells that have dropout inside is taken by this one, which reads
+     the factors behind its inputs; NULL, the list or an element: there is none. */
+  EbbCell **dropped;
   double inner_dropout; /* of these factors */
-  double dropout;       /* of what a layer gives */
   bool unstable_fails;  /* an explicit solver beyond its limit is an error */
   bool watched;         /* EbbSequenceValues.rates are wanted */
   bool approximate;     /* see ops/cell.h */
