@@ -55,6 +55,7 @@ typedef struct EbbCellArgs {
   float *pack;                    /* parameters of synapses by lanes, scratch */
   char *work;                     /* work_bytes a thread, scratch */
   size_t work_bytes;
+  char *teams;     /* of threads that work on one tile, scratch (host/ops/cell_team.h) */
   int64_t groups;  /* of tiles; the tiles of a group run in order */
   double *partial; /* (groups, cell->arena) gradients of what programs read, scratch of backward */
   /* CUDA */

@@ -109,6 +109,7 @@ static EbbStatus setup_memory(EbbSetup *setup, EbbCellArgs *a, const EbbCellPlan
   EbbCellTile tile;
   a->work_bytes = ebb_cell_tile_place(&tile, &shared, NULL);
   EBB_TRY(ebb_setup_scratch(setup, (size_t)ebb_setup_threads(setup) * a->work_bytes, &a->work));
+  EBB_TRY(ebb_setup_scratch(setup, ebb_cell_crew_bytes(ebb_setup_threads(setup)), &a->teams));
   const size_t partial =
       ebb_setup_training(setup) ? sizeof(double) * (size_t)(a->groups * a->cell->arena) : 0;
   return ebb_setup_scratch(setup, partial, &a->partial);

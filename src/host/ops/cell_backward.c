@@ -4,6 +4,7 @@
 #include "ebb/cell_formulas.h"
 #include "host/cpu.h"
 #include "host/ops/cell_columns.h"
+#include "host/ops/cell_pack.h"
 #include "host/ops/cell_pass.h"
 #include "host/rows.h"
 
@@ -153,16 +154,33 @@ static void back_through_tile(EbbCellTile *tile, const EbbCellArgs *a, int64_t i
 
 /* ---- parameters ---- */
 
+enum { PIECE = 1024 };
+
 /* From the gradient of what the program read to that of the parameter. */
-static void finish_param(const EbbCellArgs *a, int p) {
+static void finish_piece(const EbbCellArgs *a, int p, int64_t begin, int64_t end) {
   const EbbCellParam *param = &a->cell->param[p];
-  for (int64_t i = 0; i < param->size; i++) {
-    double sum = 0;
-    for (int64_t g = 0; g < a->groups; g++) sum += a->partial[g * a->cell->arena + param->at + i];
-    if (param->map == EBB_CELL_SOFTPLUS_OF) sum *= (double)ebb_sigmoidf(a->value[p][i]);
-    if (param->mask) sum *= (double)param->mask[i];
-    a->grad[p][i] += (float)sum;
+  const int64_t n = end - begin;
+  const float *restrict value = a->value[p] + begin, *restrict mask = param->mask;
+  double sum[PIECE] = {0};
+  for (int64_t g = 0; g < a->groups; g++) {
+    const double *restrict partial = a->partial + g * a->cell->arena + param->at + begin;
+    for (int64_t i = 0; i < n; i++) sum[i] += partial[i];
   }
+  if (param->map == EBB_CELL_SOFTPLUS_OF)
+    for (int64_t i = 0; i < n; i++) sum[i] *= (double)ebb_sigmoidf(value[i]);
+  for (int64_t i = 0; mask && i < n; i++) sum[i] *= (double)mask[begin + i];
+  for (int64_t i = 0; i < n; i++) a->grad[p][begin + i] += (float)sum[i];
+}
+
+/* By all threads of a parallel region. */
+static void finish_params(const EbbCellArgs *a) {
+  for (int p = 0; p < a->cell->n_params; p++)
+    if (a->grad[p]) {
+      const int64_t size = a->cell->param[p].size;
+#pragma omp for nowait
+      for (int64_t begin = 0; begin < size; begin += PIECE)
+        finish_piece(a, p, begin, ebb_min64(begin + PIECE, size));
+    }
 }
 
 static bool trains(const EbbCellArgs *a) {
@@ -171,10 +189,28 @@ static bool trains(const EbbCellArgs *a) {
   return false;
 }
 
+/* ---- threads ---- */
+
+typedef struct Pass {
+  const EbbCellArgs *a;
+  EbbCellTile tile;
+  bool trained;
+} Pass;
+
+static void prepare(void *context, int64_t leader, EbbCellTeam *team) {
+  const Pass *pass = context;
+  (void)leader;
+  ebb_cell_pack(pass->a, pass->a->plan, team);
+}
+
 /* The tiles of a group run in order and add to one set of gradients. */
-static void back_through_group(EbbCellTile *tile, const EbbCellArgs *a, int64_t group, bool trained) {
-  tile->partial = trained ? a->partial + group * a->cell->arena : NULL;
-  if (trained) memset(tile->partial, 0, sizeof(double) * (size_t)a->cell->arena);
+static void back_through_group(void *context, int64_t group, EbbCellTeam *team) {
+  Pass *pass = context;
+  EbbCellTile *tile = &pass->tile;
+  const EbbCellArgs *a = pass->a;
+  tile->team = team;
+  tile->partial = pass->trained ? a->partial + group * a->cell->arena : NULL;
+  if (pass->trained) memset(tile->partial, 0, sizeof(double) * (size_t)a->cell->arena);
   want_gradients(tile, a);
   for (int64_t i = a->tiles * group / a->groups; i < a->tiles * (group + 1) / a->groups; i++)
     back_through_tile(tile, a, i);
@@ -184,16 +220,14 @@ EbbStatus ebb_cell_backward(const void *args, const EbbRun *run) {
   const EbbCellArgs *a = args;
   const bool trained = trains(a);
   const EbbCellShared shared = {a->cell, a->plan, a->arena, a->pack, true};
-  ebb_cell_pack(a->cell, a->plan, a->arena, a->pack);
-#pragma omp parallel num_threads(EBB_THREADS(run))
+  const EbbCellCrew crew = ebb_cell_crew(a, a->groups, EBB_THREADS(run));
+#pragma omp parallel num_threads(crew.threads)
   {
-    EbbCellTile tile;
-    ebb_cell_tile_place(&tile, &shared, a->work + (size_t)omp_get_thread_num() * a->work_bytes);
-#pragma omp for schedule(dynamic)
-    for (int64_t g = 0; g < a->groups; g++) back_through_group(&tile, a, g, trained);
+    Pass pass = {.a = a, .trained = trained};
+    ebb_cell_take_seats(&crew.packing, prepare, &pass);
+    ebb_cell_tile_place(&pass.tile, &shared, a->work + (size_t)omp_get_thread_num() * a->work_bytes);
+    ebb_cell_take_seats(&crew.tiles, back_through_group, &pass);
+    finish_params(a);
   }
-#pragma omp parallel for num_threads(EBB_THREADS(run)) schedule(dynamic)
-  for (int p = 0; p < a->cell->n_params; p++)
-    if (a->grad[p]) finish_param(a, p);
   return EBB_OK;
 }

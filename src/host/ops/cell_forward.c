@@ -4,6 +4,7 @@
 
 #include "ebb/fault.h"
 #include "host/cpu.h"
+#include "host/ops/cell_pack.h"
 #include "host/ops/cell_pass.h"
 #include "host/rows.h"
 
@@ -97,19 +98,37 @@ static EbbStatus check_rates(const EbbCellArgs *a) {
   return EBB_OK;
 }
 
+typedef struct Pass {
+  const EbbCellArgs *a;
+  EbbCellTile tile;
+  bool started;
+} Pass;
+
+static void prepare(void *context, int64_t leader, EbbCellTeam *team) {
+  const EbbCellArgs *a = ((const Pass *)context)->a;
+  (void)leader;
+  ebb_cell_fill_arena(a, team);
+  ebb_cell_pack(a, a->plan, team);
+}
+
+static void forward_tile(void *context, int64_t index, EbbCellTeam *team) {
+  Pass *pass = context;
+  if (!pass->started) ebb_cell_tile_start(&pass->tile);
+  pass->started = true, pass->tile.team = team;
+  ebb_cell_forward_tile(&pass->tile, pass->a, index);
+}
+
 EbbStatus ebb_cell_forward(const void *args, const EbbRun *run) {
   const EbbCellArgs *a = args;
   EBB_TRY(ebb_cell_check_values(a));
-  ebb_cell_fill_arena(a, EBB_THREADS(run));
-  ebb_cell_pack(a->cell, a->plan, a->arena, a->pack);
   const EbbCellShared shared = {a->cell, a->plan, a->arena, a->pack, false};
-#pragma omp parallel num_threads(EBB_THREADS(run))
+  const EbbCellCrew crew = ebb_cell_crew(a, a->tiles, EBB_THREADS(run));
+#pragma omp parallel num_threads(crew.threads)
   {
-    EbbCellTile tile;
-    ebb_cell_tile_place(&tile, &shared, a->work + (size_t)omp_get_thread_num() * a->work_bytes);
-    ebb_cell_tile_start(&tile);
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < a->tiles; i++) ebb_cell_forward_tile(&tile, a, i);
+    Pass pass = {.a = a};
+    ebb_cell_take_seats(&crew.packing, prepare, &pass);
+    ebb_cell_tile_place(&pass.tile, &shared, a->work + (size_t)omp_get_thread_num() * a->work_bytes);
+    ebb_cell_take_seats(&crew.tiles, forward_tile, &pass);
   }
   return check_rates(a);
 }

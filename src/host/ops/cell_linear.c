@@ -19,6 +19,11 @@ typedef struct Product {
   bool packed; /* see ebb_cell_pack */
 } Product;
 
+/* A product is given out by blocks of EBB_CELL_PACKED outputs. */
+EBB_INLINE int64_t last_output(const Product *p, int64_t end) {
+  return ebb_min64(end * EBB_CELL_PACKED, p->outputs);
+}
+
 /* `rows` outputs from o on, LANES columns from c on; `rows` is a constant where this is expanded. */
 #define DEFINE_PRODUCT(LANES)                                                                                \
   EBB_INLINE void rows_##LANES(const Product *p, int rows, int64_t o, int64_t c) {                           \
@@ -34,11 +39,13 @@ typedef struct Product {
     }                                                                                                        \
     for (int i = 0; i < rows; i++) *(EbbVector##LANES *)(void *)(p->y + (o + i) * p->stride + c) = sum[i];   \
   }                                                                                                          \
-  static void product_##LANES(const Product *p) {                                                            \
+  static void product_##LANES(const void *product, int64_t begin, int64_t end) {                             \
+    const Product *p = product;                                                                              \
+    const int64_t last = last_output(p, end);                                                                \
     for (int64_t c = 0; c < p->columns; c += (LANES)) {                                                      \
-      int64_t o = 0;                                                                                         \
-      for (; o + ROWS <= p->outputs; o += ROWS) rows_##LANES(p, ROWS, o, c);                                 \
-      for (; o < p->outputs; o++) rows_##LANES(p, 1, o, c);                                                  \
+      int64_t o = begin * EBB_CELL_PACKED;                                                                   \
+      for (; o + ROWS <= last; o += ROWS) rows_##LANES(p, ROWS, o, c);                                       \
+      for (; o < last; o++) rows_##LANES(p, 1, o, c);                                                        \
     }                                                                                                        \
   }
 DEFINE_PRODUCT(16)
@@ -70,17 +77,23 @@ EBB_INLINE void outputs(const Product *p, int vectors, int64_t o, size_t last) {
   memcpy(p->y + o, sum, bytes);
 }
 
-static void product_1(const Product *p) {
-  int64_t o = 0;
-  for (; o + VECTORS * EBB_LANES <= p->outputs; o += VECTORS * EBB_LANES) outputs(p, VECTORS, o, EBB_LANES);
-  for (; o + EBB_LANES <= p->outputs; o += EBB_LANES) outputs(p, 1, o, EBB_LANES);
-  if (o < p->outputs) outputs(p, 1, o, (size_t)(p->outputs - o));
+static void product_1(const void *product, int64_t begin, int64_t end) {
+  const Product *p = product;
+  const int64_t last = last_output(p, end);
+  int64_t o = begin * EBB_CELL_PACKED;
+  for (; o + VECTORS * EBB_LANES <= last; o += VECTORS * EBB_LANES) outputs(p, VECTORS, o, EBB_LANES);
+  for (; o + EBB_LANES <= last; o += EBB_LANES) outputs(p, 1, o, EBB_LANES);
+  if (o < last) outputs(p, 1, o, (size_t)(last - o));
 }
 
-static void multiply(const Product *p) {
-  static void (*const by_columns[EBB_LANES + 1])(const Product *) = {
+static void multiply(const EbbCellTile *tile, const Product *p) {
+  static void (*const by_columns[EBB_LANES + 1])(const void *, int64_t, int64_t) = {
       [1] = product_1, [2] = product_2, [4] = product_4, [8] = product_8, [16] = product_16};
-  by_columns[p->columns < EBB_LANES ? p->columns : EBB_LANES](p);
+  ebb_cell_share(tile->team,
+                 &(EbbCellWork){.run = by_columns[ebb_min64(p->columns, EBB_LANES)],
+                                .data = p,
+                                .n = ebb_cell_output_blocks(p->outputs),
+                                .cost = ebb_cell_product_cost(p->outputs, p->inputs, p->columns)});
 }
 
 /* W, or its transpose; on one column such that outputs stand beside each other. */
@@ -103,29 +116,55 @@ static void forward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellL
   Product p = product_of(tile, frame, line, false);
   p.x = ebb_cell_value(frame, line->in.from[0]), p.y = ebb_cell_value(frame, line->in.to);
   p.start = starts ? ebb_cell_value(frame, line->in.from[1]) : NULL;
-  multiply(&p);
+  multiply(tile, &p);
 }
 
 /* ---- backward ---- */
 
 /* dW += G X^T over `columns` columns whose rows are `stride` apart. */
-static void add_product(EbbCellTile *tile, const EbbCellMatrix *m, const float *g, const float *x,
-                        int64_t stride, int64_t columns) {
+typedef struct Gradient {
+  const EbbCellMatrix *matrix;
+  const float *g, *x;
+  int64_t stride, columns;
+  float *product; /* (outputs, inputs) */
+  double *to;
+} Gradient;
+
+/* Rows that are multiplied at once, in any case: how a product is rounded may depend on its size. */
+enum { GRADIENT_ROWS = 128 };
+
+static void add_rows(const Gradient *d, int64_t first, int64_t rows) {
+  const EbbCellMatrix *m = d->matrix;
+  float *product = d->product + first * m->inputs;
   ebb_cpu_gemm(&(EbbGemm){.transpose_b = true,
-                          .m = m->outputs,
+                          .m = rows,
                           .n = m->inputs,
-                          .k = columns,
+                          .k = d->columns,
                           .alpha = 1,
-                          .a = g,
-                          .lda = stride,
-                          .b = x,
-                          .ldb = stride,
-                          .c = tile->product,
+                          .a = d->g + first * d->stride,
+                          .lda = d->stride,
+                          .b = d->x,
+                          .ldb = d->stride,
+                          .c = product,
                           .ldc = m->inputs});
-  double *to = tile->partial + m->at;
-  for (int64_t o = 0; o < m->outputs; o++)
+  for (int64_t o = 0; o < rows; o++)
     for (int64_t i = 0; i < m->inputs; i++)
-      to[o * m->out_stride + i * m->in_stride] += (double)tile->product[o * m->inputs + i];
+      d->to[(first + o) * m->out_stride + i * m->in_stride] += (double)product[o * m->inputs + i];
+}
+
+static void add_blocks(const void *data, int64_t begin, int64_t end) {
+  const Gradient *d = data;
+  for (int64_t first = begin * GRADIENT_ROWS; first < end * GRADIENT_ROWS; first += GRADIENT_ROWS)
+    if (first < d->matrix->outputs) add_rows(d, first, ebb_min64(GRADIENT_ROWS, d->matrix->outputs - first));
+}
+
+static void add_product(const EbbCellTile *tile, const EbbCellMatrix *m, const float *g, const float *x,
+                        int64_t stride, int64_t columns) {
+  const Gradient gradient = {m, g, x, stride, columns, tile->product, tile->partial + m->at};
+  ebb_cell_share(tile->team, &(EbbCellWork){.run = add_blocks,
+                                            .data = &gradient,
+                                            .n = (m->outputs + GRADIENT_ROWS - 1) / GRADIENT_ROWS,
+                                            .cost = ebb_cell_product_cost(m->outputs, m->inputs, columns)});
 }
 
 static void flush_history(EbbCellTile *tile, const EbbCellLine *line) {
@@ -171,7 +210,7 @@ static void backward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCell
   if (dx) {
     Product p = product_of(tile, frame, line, true);
     p.x = g, p.start = dx, p.y = dx;
-    multiply(&p);
+    multiply(tile, &p);
   }
   if (tile->partial && line->trained)
     note_weight_gradient(tile, frame, line, g, ebb_cell_value(frame, line->in.from[0]));

@@ -6,24 +6,18 @@
 #include "host/ops/cell_columns.h"
 #include "host/rows.h"
 
-static void fill_param(const EbbCellParam *param, const float *value, float *restrict to, int64_t begin,
-                       int64_t end) {
-  const float *restrict from = param->constant ? param->values : value, *restrict mask = param->mask;
-  if (param->map == EBB_CELL_SOFTPLUS_OF)
-    for (int64_t i = begin; i < end; i++) to[i] = ebb_softplusf(from[i]);
-  else
-    for (int64_t i = begin; i < end; i++) to[i] = from[i];
-  for (int64_t i = begin; mask && i < end; i++) to[i] *= mask[i];
+size_t ebb_cell_crew_bytes(int64_t threads) {
+  return ebb_cell_teams_bytes(2) + ebb_cell_teams_bytes(threads);
 }
 
-void ebb_cell_fill_arena(const EbbCellArgs *a, int threads) {
-  enum { PIECE = 4096 };
-  for (int p = 0; p < a->cell->n_params; p++) {
-    const EbbCellParam *param = &a->cell->param[p];
-#pragma omp parallel for num_threads(threads) if (param->size > PIECE)
-    for (int64_t begin = 0; begin < param->size; begin += PIECE)
-      fill_param(param, a->value[p], a->arena + param->at, begin, ebb_min64(begin + PIECE, param->size));
-  }
+EbbCellCrew ebb_cell_crew(const EbbCellArgs *a, int64_t leaders, int threads) {
+  enum { FEW = 1 << 16 }; /* floats of parameters, which one thread packs before the others are awake */
+  const int64_t pieces = a->cell->arena > FEW ? EBB_CELL_PIECES : 1;
+  EbbCellCrew crew = {
+      .packing = ebb_cell_seats(1, threads, pieces, a->teams),
+      .tiles = ebb_cell_seats(leaders, threads, a->plan->pieces, a->teams + ebb_cell_teams_bytes(2))};
+  crew.threads = crew.packing.count > 1 || crew.tiles.count > 1 ? threads : 1;
+  return crew;
 }
 
 void ebb_cell_pass_begin(EbbCellTile *tile, const EbbCellArgs *a, int64_t index) {

@@ -17,8 +17,14 @@ EBB_INLINE bool ebb_cell_lane_exists(const EbbCellTile *tile, const EbbCellArgs 
   return tile->first + r < a->B;
 }
 
-/* Parameters after map and mask, into a->arena. */
-void ebb_cell_fill_arena(const EbbCellArgs *a, int threads);
+/* The threads of a pass over `leaders` tiles, or groups of them, after the parameters have been packed. */
+typedef struct EbbCellCrew {
+  int threads;
+  EbbCellSeats packing, tiles;
+} EbbCellCrew;
+size_t ebb_cell_crew_bytes(int64_t threads);
+EbbCellCrew ebb_cell_crew(const EbbCellArgs *a, int64_t leaders, int threads);
+
 /* Samples and lengths of tile `index`. */
 void ebb_cell_pass_begin(EbbCellTile *tile, const EbbCellArgs *a, int64_t index);
 /* Steps t .. t + steps - 1 into the chunk's frame (columns beyond repeat the last), and SEQUENCE on them. */

@@ -146,8 +146,9 @@ static void place_matrix(const EbbCell *cell, EbbCellPlan *plan, EbbCellFrameKin
   const EbbCellMatrix *m = &line->in.matrix;
   line->trained = is_trained(cell, m->at);
   if (m->outputs * m->inputs > plan->product) plan->product = m->outputs * m->inputs;
-  line->history = plan->history, line->packed = plan->packed;
-  if (columns_of(plan, frame) == 1) plan->packed += row_of((int64_t)m->outputs * m->inputs);
+  line->history = plan->history;
+  if (columns_of(plan, frame) == 1)
+    line->packed = plan->packed, plan->packed += row_of((int64_t)m->outputs * m->inputs);
   if (frame == EBB_CELL_ONE) plan->history += (int64_t)(m->outputs + m->inputs) * EBB_CELL_HISTORY;
 }
 
@@ -156,7 +157,7 @@ static void lay_out(const EbbCell *cell, EbbCellPlan *plan, EbbCellLine *lines, 
   plan->n_spreads = 0, plan->history = 0, plan->packed = 0;
   memset(plan->spread, 0, sizeof plan->spread);
   for (int i = 0; i < cell->n_instructions; i++) {
-    EbbCellLine line = {.in = cell->instruction[i]};
+    EbbCellLine line = {.in = cell->instruction[i], .packed = -1};
     const EbbCellFrameKind frame = frame_of(cell, i);
     const EbbCellSection section = section_of(cell, i);
     for (int k = 0; k < line.in.operands; k++) {
@@ -196,6 +197,25 @@ static void find_body(const EbbCell *cell, EbbCellPlan *plan) {
   plan->keeps_body = (int64_t)cell->repeat * plan->body_units * plan->R <= MOST_FLOATS;
 }
 
+static int64_t pieces_of(const EbbCellPlan *plan, const EbbCellLine *line) {
+  const EbbCellSlots *slots = &plan->slots[line->in.table];
+  const EbbCellMatrix *m = &line->in.matrix;
+  if (line->in.code == EBB_CELL_SYNAPSES) return ebb_cell_pieces(slots->blocks, ebb_cell_slots_cost(slots));
+  if (line->in.code == EBB_CELL_LINEAR)
+    return ebb_cell_pieces(ebb_cell_output_blocks(m->outputs),
+                           ebb_cell_product_cost(m->outputs, m->inputs, plan->R));
+  return 1;
+}
+
+static void find_pieces(const EbbCell *cell, EbbCellPlan *plan) {
+  plan->pieces = 1;
+  for (int i = 0; i < cell->n_instructions; i++)
+    if (frame_of(cell, i) == EBB_CELL_ONE) {
+      const int64_t pieces = pieces_of(plan, ebb_cell_lines(plan) + i);
+      if (pieces > plan->pieces) plan->pieces = pieces;
+    }
+}
+
 EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCellPlan **out) {
   *out = NULL;
   EbbCellPlan plan = {
@@ -217,63 +237,7 @@ EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCel
           (EbbCellSpread *)(void *)((char *)block + plan.spreads_at));
   block->packed = plan.packed;
   fill_slots(cell, block);
+  find_pieces(cell, block);
   *out = block;
   return EBB_OK;
-}
-
-/* ---- parameters ---- */
-
-/* A synapse's numbers a, b, w, w erev with s = 1 / (1 + 2^(a v + b)); all zero where there is none. */
-static void pack_slots(const EbbCell *cell, const EbbCellPlan *plan, int t, const float *arena, float *pack) {
-  const EbbCellSynapses *table = &cell->table[t];
-  const EbbCellSlots *s = &plan->slots[t];
-  const int32_t *synapse = ebb_cell_plan_list(plan, s->synapse_at);
-  const int64_t K = plan->K;
-  const float *w = arena + cell->param[table->w].at, *sigma = arena + cell->param[table->sigma].at;
-  const float *mu = arena + cell->param[table->mu].at, *erev = arena + cell->param[table->erev].at;
-  const float log2e = 1.44269504088896341f;
-  for (int64_t slot = 0; slot < s->slots; slot++) {
-    float *to = pack + s->packed + slot * 4 * K;
-    for (int64_t k = 0; k < K; k++) {
-      const int32_t j = synapse[slot * K + k];
-      if (j < 0) {
-        to[k] = to[K + k] = to[2 * K + k] = to[3 * K + k] = 0;
-        continue;
-      }
-      const int64_t at = (int64_t)table->source[j] * table->targets + table->target[j];
-      to[k] = -log2e * sigma[at], to[K + k] = log2e * sigma[at] * mu[at];
-      to[2 * K + k] = w[at], to[3 * K + k] = w[at] * erev[at];
-    }
-  }
-}
-
-/* A piece of a matrix, `lanes` rows of which come to stand beside each other: a line of the cache at a time.
- */
-static void pack_lanes(const float *from, int64_t stride, int64_t step, int64_t lanes, int64_t length,
-                       float *to) {
-  enum { PIECE = 16 };
-  for (int64_t begin = 0; begin < length; begin += PIECE)
-    for (int64_t lane = 0; lane < lanes; lane++)
-      for (int64_t i = begin; i < ebb_min64(begin + PIECE, length); i++)
-        to[i * lanes + lane] = from[lane * stride + i * step];
-}
-
-/* The product of one column runs over outputs that stand beside each other: those of W, or of its transpose.
- */
-static void pack_matrix(const EbbCellMatrix *m, const float *arena, float *to) {
-  const bool straight = m->out_stride != 1;
-  const int64_t outputs = straight ? m->outputs : m->inputs, inputs = straight ? m->inputs : m->outputs;
-  const int64_t stride = straight ? m->out_stride : m->in_stride,
-                step = straight ? m->in_stride : m->out_stride;
-  for (int64_t o = 0; o < outputs; o += EBB_CELL_PACKED)
-    pack_lanes(arena + m->at + o * stride, stride, step, ebb_min64(EBB_CELL_PACKED, outputs - o), inputs,
-               to + o * inputs);
-}
-
-void ebb_cell_pack(const EbbCell *cell, const EbbCellPlan *plan, const float *arena, float *pack) {
-  for (int t = 0; t < cell->n_tables; t++) pack_slots(cell, plan, t, arena, pack);
-  const EbbCellLine *line = ebb_cell_lines(plan);
-  for (int i = 0; i < cell->n_instructions; i++)
-    if (line[i].in.code == EBB_CELL_LINEAR && columns_of(plan, frame_of(cell, i)) == 1)
-      pack_matrix(&line[i].in.matrix, arena, pack + line[i].packed);
 }

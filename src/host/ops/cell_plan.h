@@ -11,6 +11,7 @@
 
 #include "ebb/ops/cell.h"
 #include "host/lanes.h"
+#include "host/ops/cell_team.h"
 
 enum {
   EBB_CELL_SPACES = EBB_CELL_CONSTANT + 1,
@@ -25,7 +26,7 @@ typedef struct EbbCellLine {
   EbbCellInstruction in; /* PARAM and CONSTANT operands: `at` counts the frame's spread units */
   int32_t trained;       /* LINEAR: its matrix has a gradient */
   int64_t history;       /* LINEAR of steps: its place in the tile's history, in floats */
-  int64_t packed;        /* LINEAR on one column: place in the pack, in floats */
+  int64_t packed;        /* LINEAR on one column: place in the pack, in floats; others -1 */
 } EbbCellLine;
 
 /* An operand to be spread. */
@@ -60,6 +61,7 @@ typedef struct EbbCellPlan {
   EbbCellSection rate_section;   /* SECTIONS: rate is not known */
   int64_t slot_sums;             /* four sums of a slot by all lanes, or by groups of four lanes */
   int64_t packed, sums, history; /* floats in all */
+  int64_t pieces;                /* of the largest instruction of a step, see cell_team.h */
   int32_t n_spreads;
   size_t lines_at, spreads_at;
   EbbCellSlots slots[EBB_CELL_TABLES];
@@ -71,8 +73,15 @@ int64_t ebb_cell_samples(int64_t B);
 /* Lifetime: free() by the caller. Errors: MEMORY. */
 EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCellPlan **out) EBB_MUST_CHECK;
 
-/* Parameters as the plan's kernels read them: of `arena` into `pack` (plan->packed floats and 16 more). */
-void ebb_cell_pack(const EbbCell *cell, const EbbCellPlan *plan, const float *arena, float *pack);
+/* What LINEAR on so many columns, and SYNAPSES on one step, cost: multiply-adds of sixteen lanes. */
+EBB_INLINE int64_t ebb_cell_product_cost(int64_t outputs, int64_t inputs, int64_t columns) {
+  return outputs * inputs * columns / EBB_LANES;
+}
+EBB_INLINE int64_t ebb_cell_slots_cost(const EbbCellSlots *slots) { return 8 * (int64_t)slots->slots; }
+/* A product's outputs are given out by these. */
+EBB_INLINE int64_t ebb_cell_output_blocks(int64_t outputs) {
+  return (outputs + EBB_CELL_PACKED - 1) / EBB_CELL_PACKED;
+}
 
 EBB_INLINE const EbbCellLine *ebb_cell_lines(const EbbCellPlan *plan) {
   return (const EbbCellLine *)(const void *)((const char *)plan + plan->lines_at);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "host/ops/cell_pack.h"
 #include "host/ops/cell_pass.h"
 #include "host/params/names.h"
 
@@ -36,7 +37,7 @@ static EbbStatus read_params(EbbCellArgs *a, const EbbParams *params, const char
     EBB_TRY(read_param(params, scope, param, raw + param->at));
     a->value[p] = raw + param->at;
   }
-  ebb_cell_fill_arena(a, 1);
+  ebb_cell_fill_arena(a, NULL);
   return EBB_OK;
 }
 
@@ -56,7 +57,7 @@ static EbbStatus prepare(EbbCellStepper *s, const EbbParams *params, const char 
   }
   free(raw);
   EBB_TRY(status);
-  ebb_cell_pack(cell, s->plan, s->args.arena, s->args.pack);
+  ebb_cell_pack(&s->args, s->plan, NULL);
   shared.arena = s->args.arena, shared.pack = s->args.pack;
   ebb_cell_tile_place(&s->tile, &shared, s->memory);
   ebb_cell_tile_start(&s->tile);

@@ -13,9 +13,11 @@ typedef struct Work {
   const EbbCellSlots *slots;
   const int32_t *first, *source;
   const float *pack;
-  EbbLanes *v;  /* (sources) */
-  EbbLanes *dv; /* (sources), times -1 / ln 2 */
-  float *sums;  /* (slots, plan->slot_sums): of s gN, s gD, d, d v */
+  const float *from; /* (sources) rows of R floats, `stride` apart */
+  float *from_grad;  /* the same; NULL: not wanted */
+  EbbLanes *v;       /* (sources): from, in all groups of lanes */
+  EbbLanes *dv;      /* (sources), times -1 / ln 2 */
+  float *sums;       /* (slots, plan->slot_sums): of s gN, s gD, d, d v */
   int64_t sources, targets, stride;
   const float *add; /* (2 targets) rows of R floats, `stride` apart, or NULL */
   float *to;        /* the same; backward: its gradient */
@@ -54,7 +56,9 @@ EBB_INLINE void weights_2(const float *pack, EbbLanes *w) {
         __builtin_shufflevector(p, p, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15);
   }
 }
-EBB_INLINE void weights_1(const float *pack, EbbLanes *w) { memcpy(w, pack, 4 * sizeof *w); }
+EBB_INLINE void weights_1(const float *pack, EbbLanes *w) {
+  for (int j = 0; j < 4; j++) w[j] = *(const EbbVector16 *)(const void *)(pack + j * EBB_LANES);
+}
 
 /* R floats to all groups of lanes. */
 EBB_INLINE EbbLanes repeat_16(const float *from) {
@@ -74,40 +78,90 @@ EBB_INLINE EbbLanes repeat_2(const float *from) {
   const EbbVector2 p = *(const EbbVector2 *)(const void *)from;
   return __builtin_shufflevector(p, p, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1);
 }
-EBB_INLINE EbbLanes repeat_1(const float *from) { return (EbbLanes)ebb_splat_16(*from); }
+
+/* The value of a slot's source in all groups of lanes; that of one sample needs no copies. */
+EBB_INLINE EbbLanes copied_value(const Work *work, int64_t slot) { return work->v[work->source[slot]]; }
+EBB_INLINE EbbLanes only_value(const Work *work, int64_t slot) {
+  return (EbbLanes)ebb_splat_16(work->from[work->source[slot] * work->stride]);
+}
 
 /* Rows of a block of targets as lanes, and back; lanes beyond the last target are 0. R is a constant where
-   these are expanded. */
+   these are expanded. Single rows go through memory of their own: a compiler keeps no vector in a register
+   whose address was taken. */
 EBB_INLINE EbbLanes load_rows(const Work *work, const float *from, int64_t block, int64_t R) {
-  EbbLanes lanes = {0};
   const int64_t K = EBB_LANES / R, first = block * K;
-  if (work->stride == R && first + K <= work->targets) {
-    memcpy(&lanes, from + first * R, sizeof lanes);
-    return lanes;
-  }
+  if (work->stride == R && first + K <= work->targets)
+    return *(const EbbVector16 *)(const void *)(from + first * R);
+  float row[EBB_LANES] = {0};
   for (int64_t k = 0; k < K && first + k < work->targets; k++)
-    memcpy((float *)&lanes + k * R, from + (first + k) * work->stride, sizeof(float) * (size_t)R);
-  return lanes;
+    memcpy(row + k * R, from + (first + k) * work->stride, sizeof(float) * (size_t)R);
+  return *(const EbbVector16 *)(const void *)row;
 }
 EBB_INLINE void store_rows(const Work *work, float *to, int64_t block, EbbLanes lanes, int64_t R) {
   const int64_t K = EBB_LANES / R, first = block * K;
   if (work->stride == R && first + K <= work->targets) {
-    memcpy(to + first * R, &lanes, sizeof lanes);
+    *(EbbVector16 *)(void *)(to + first * R) = lanes;
     return;
   }
+  float row[EBB_LANES];
+  *(EbbVector16 *)(void *)row = lanes;
   for (int64_t k = 0; k < K && first + k < work->targets; k++)
-    memcpy(to + (first + k) * work->stride, (const float *)&lanes + k * R, sizeof(float) * (size_t)R);
+    memcpy(to + (first + k) * work->stride, row + k * R, sizeof(float) * (size_t)R);
 }
 
 /* Adds the gradients of sources over all groups of lanes. */
-EBB_INLINE void gather(const Work *work, const float *from, float *to, int64_t R) {
-  const float minus_ln2 = -0.693147180559945309f;
-  for (int64_t i = 0; i < work->sources; i++)
+EBB_INLINE void gather(const Work *work, int64_t begin, int64_t end, int64_t R) {
+  const float minus_ln2 = -0.693147180559945309f, *dv = (const float *)work->dv;
+  for (int64_t i = begin; i < end; i++)
     for (int64_t r = 0; r < R; r++) {
       float sum = 0;
-      for (int64_t lane = r; lane < EBB_LANES; lane += R) sum += from[i * EBB_LANES + lane];
-      to[i * work->stride + r] += minus_ln2 * sum;
+      for (int64_t lane = r; lane < EBB_LANES; lane += R) sum += dv[i * EBB_LANES + lane];
+      work->from_grad[i * work->stride + r] += minus_ln2 * sum;
     }
+}
+
+/* Copies sources begin .. end - 1 to all groups of lanes. False where one is not finite. */
+#define DEFINE_SPREAD(R)                                                                                     \
+  EBB_INLINE bool spread_##R(const Work *work, int64_t begin, int64_t end) {                                 \
+    EbbLanes zero = {0};                                                                                     \
+    for (int64_t i = begin; i < end; i++) {                                                                  \
+      const EbbLanes v = repeat_##R(work->from + i * work->stride);                                          \
+      zero += 0.0f * v; /* NaN from what is not finite on */                                                 \
+      work->v[i] = v;                                                                                        \
+    }                                                                                                        \
+    for (int lane = 0; lane < (R); lane++)                                                                   \
+      if (zero[lane] != 0) return false;                                                                     \
+    return true;                                                                                             \
+  }
+DEFINE_SPREAD(16)
+DEFINE_SPREAD(8)
+DEFINE_SPREAD(4)
+DEFINE_SPREAD(2)
+EBB_INLINE bool spread_1(const Work *work, int64_t begin, int64_t end) {
+  const uint32_t infinity = 0x7F800000;
+  uint32_t largest = 0;
+  for (int64_t i = begin; i < end; i++) {
+    uint32_t bits;
+    memcpy(&bits, work->from + i * work->stride, sizeof bits);
+    bits &= 0x7FFFFFFF;
+    largest = bits > largest ? bits : largest;
+  }
+  return largest < infinity;
+}
+
+/* The first slot of a block whose source is not below `source`: sources of a block are in order. */
+static int64_t first_slot(const Work *work, int64_t block, int64_t source) {
+  int64_t low = work->first[block], high = work->first[block + 1];
+  if (source <= 0) return low;
+  if (source >= work->sources) return high;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (work->source[middle] < source)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
 }
 
 /* Adds four numbers of each lane to a slot's sums: as they are, or those of four lanes that belong to one
@@ -127,16 +181,17 @@ EBB_INLINE void add_fours(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLa
       __builtin_shufflevector(ab, cd, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
 }
 
-#define DEFINE_KERNELS(R, ADD, SUMS)                                                                         \
-  static void sum_##R(const Work *work) {                                                                    \
-    const Work k = *work; /* stores through vectors could change what lies in memory */                      \
+#define DEFINE_KERNELS(R, VALUE, ADD, SUMS)                                                                  \
+  static void sum_##R(const void *work, int64_t begin, int64_t end) {                                        \
+    const Work k = *(const Work *)work; /* stores through vectors could change what lies in memory */        \
     const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride;                                  \
-    for (int64_t b = 0; b < k.slots->blocks; b++) {                                                          \
+    for (int64_t b = begin; b < end; b++) {                                                                  \
       EbbLanes numerator = {0}, denominator = {0};                                                           \
       for (int64_t slot = k.first[b]; slot < k.first[b + 1]; slot++) {                                       \
         EbbLanes w[4];                                                                                       \
         weights_##R(k.pack + slot * size, w);                                                                \
-        const EbbLanes s = ebb_lanes_gate(w[0] * k.v[k.source[slot]] + w[1]);                                \
+        const EbbLanes v = VALUE(&k, slot);                                                                  \
+        const EbbLanes s = ebb_lanes_gate(w[0] * v + w[1]);                                                  \
         denominator += w[2] * s, numerator += w[3] * s;                                                      \
       }                                                                                                      \
       if (k.add) {                                                                                           \
@@ -147,47 +202,40 @@ EBB_INLINE void add_fours(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLa
       store_rows(&k, k.to + below, b, denominator, R);                                                       \
     }                                                                                                        \
   }                                                                                                          \
-  static void back_##R(const Work *work) {                                                                   \
-    const Work k = *work; /* stores through vectors could change what lies in memory */                      \
+  static void back_##R(const void *work, int64_t begin, int64_t end) {                                       \
+    const Work k = *(const Work *)work;                                                                      \
     const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride;                                  \
+    spread_##R(&k, begin, end);                                                                              \
+    memset(k.dv + begin, 0, sizeof(EbbLanes) * (size_t)(end - begin));                                       \
     for (int64_t b = 0; b < k.slots->blocks; b++) {                                                          \
       const EbbLanes gn = load_rows(&k, k.to, b, R), gd = load_rows(&k, k.to + below, b, R);                 \
-      for (int64_t slot = k.first[b]; slot < k.first[b + 1]; slot++) {                                       \
+      const int64_t last = first_slot(&k, b, end);                                                           \
+      for (int64_t slot = first_slot(&k, b, begin); slot < last; slot++) {                                   \
         EbbLanes w[4];                                                                                       \
         weights_##R(k.pack + slot * size, w);                                                                \
-        const EbbLanes v = k.v[k.source[slot]];                                                              \
+        const EbbLanes v = VALUE(&k, slot);                                                                  \
         const EbbLanes s = ebb_lanes_gate(w[0] * v + w[1]);                                                  \
         const EbbLanes d = (s - s * s) * (w[3] * gn + w[2] * gd);                                            \
         k.dv[k.source[slot]] += w[0] * d;                                                                    \
         ADD(k.sums + slot * (SUMS), s * gn, s * gd, d, d * v);                                               \
       }                                                                                                      \
     }                                                                                                        \
+    if (k.from_grad) gather(&k, begin, end, R);                                                              \
   }                                                                                                          \
-  /* Copies each source's R values to all groups of lanes. False where one is not finite. */                 \
-  static bool spread_##R(const Work *work, const float *from, EbbLanes *to) {                                \
-    EbbLanes zero = {0};                                                                                     \
-    for (int64_t i = 0; i < work->sources; i++) {                                                            \
-      to[i] = repeat_##R(from + i * work->stride);                                                           \
-      zero += 0.0f * to[i]; /* NaN from what is not finite on */                                             \
-    }                                                                                                        \
-    for (int lane = 0; lane < (R); lane++)                                                                   \
-      if (zero[lane] != 0) return false;                                                                     \
-    return true;                                                                                             \
-  }                                                                                                          \
-  static void gather_##R(const Work *work, const float *from, float *to) { gather(work, from, to, R); }
-DEFINE_KERNELS(16, add_fours, EBB_LANES)
-DEFINE_KERNELS(8, add_fours, EBB_LANES)
-DEFINE_KERNELS(4, add_fours, EBB_LANES)
-DEFINE_KERNELS(2, add_lanes, 4 * EBB_LANES)
-DEFINE_KERNELS(1, add_lanes, 4 * EBB_LANES)
+  static bool begin_##R(const Work *work) { return spread_##R(work, 0, work->sources); }
+DEFINE_KERNELS(16, copied_value, add_fours, EBB_LANES)
+DEFINE_KERNELS(8, copied_value, add_fours, EBB_LANES)
+DEFINE_KERNELS(4, copied_value, add_fours, EBB_LANES)
+DEFINE_KERNELS(2, copied_value, add_lanes, 4 * EBB_LANES)
+DEFINE_KERNELS(1, only_value, add_lanes, 4 * EBB_LANES)
 
 /* What runs for each number of samples. */
 typedef struct Kernels {
-  void (*sum)(const Work *work), (*back)(const Work *work);
-  bool (*spread)(const Work *work, const float *from, EbbLanes *to);
-  void (*gather)(const Work *work, const float *from, float *to);
+  bool (*begin)(const Work *work);                            /* before `sum`; false: not all is finite */
+  void (*sum)(const void *work, int64_t begin, int64_t end);  /* blocks of targets */
+  void (*back)(const void *work, int64_t begin, int64_t end); /* sources, each from its targets in order */
 } Kernels;
-#define KERNELS(R) [R] = {sum_##R, back_##R, spread_##R, gather_##R}
+#define KERNELS(R) [R] = {begin_##R, sum_##R, back_##R}
 static const Kernels by_samples[EBB_LANES + 1] = {KERNELS(1), KERNELS(2), KERNELS(4), KERNELS(8),
                                                   KERNELS(16)};
 
@@ -207,8 +255,7 @@ static Work work_of(const EbbCellTile *tile, const EbbCellFrame *frame, const Eb
 
 /* One synapse after the other: what is not finite enters no target but its own, while lanes without a synapse
    would make a NaN of it. */
-static void sum_exactly(const EbbCellTile *tile, const Work *work, const EbbCellLine *line,
-                        const float *from) {
+static void sum_exactly(const EbbCellTile *tile, const Work *work, const EbbCellLine *line) {
   const EbbCellSynapses *table = &tile->shared.cell->table[line->in.table];
   const EbbCellParam *param = tile->shared.cell->param;
   const int64_t R = tile->shared.plan->R, below = work->targets * work->stride;
@@ -218,7 +265,7 @@ static void sum_exactly(const EbbCellTile *tile, const Work *work, const EbbCell
   for (int64_t j = 0; j < table->count; j++) {
     const float *arena = tile->shared.arena + (int64_t)table->source[j] * table->targets + table->target[j];
     for (int64_t r = 0; r < R; r++) {
-      const float s = ebb_cell_synapse(from[table->source[j] * work->stride + r],
+      const float s = ebb_cell_synapse(work->from[table->source[j] * work->stride + r],
                                        arena[param[table->sigma].at], arena[param[table->mu].at]);
       const float ws = arena[param[table->w].at] * s;
       float *to = work->to + table->target[j] * work->stride + r;
@@ -232,13 +279,14 @@ static void forward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellL
   const bool adds = line->in.operands > 1 && line->in.from[1].space != EBB_CELL_ABSENT;
   Work work = work_of(tile, frame, line);
   for (int64_t step = 0; step < frame->steps; step++) {
-    const float *from = ebb_cell_value(frame, line->in.from[0]) + step * R;
+    work.from = ebb_cell_value(frame, line->in.from[0]) + step * R;
     work.add = adds ? ebb_cell_value(frame, line->in.from[1]) + step * R : NULL;
     work.to = ebb_cell_value(frame, line->in.to) + step * R;
-    if (by_samples[R].spread(&work, from, work.v))
-      by_samples[R].sum(&work);
+    if (by_samples[R].begin(&work))
+      ebb_cell_share(tile->team, &(EbbCellWork){by_samples[R].sum, &work, work.slots->blocks,
+                                                ebb_cell_slots_cost(work.slots)});
     else
-      sum_exactly(tile, &work, line, from);
+      sum_exactly(tile, &work, line);
   }
 }
 
@@ -251,11 +299,11 @@ static void backward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCell
   work.dv = (EbbLanes *)(void *)tile->source_grad;
   work.sums = tile->sums + work.slots->sums;
   for (int64_t step = 0; step < frame->steps; step++) {
-    by_samples[R].spread(&work, ebb_cell_value(frame, line->in.from[0]) + step * R, work.v);
-    memset(tile->source_grad, 0, sizeof(EbbLanes) * (size_t)work.sources);
+    work.from = ebb_cell_value(frame, line->in.from[0]) + step * R;
+    work.from_grad = from ? from + step * R : NULL;
     work.to = g + step * R;
-    by_samples[R].back(&work);
-    if (from) by_samples[R].gather(&work, tile->source_grad, from + step * R);
+    ebb_cell_share(tile->team, &(EbbCellWork){by_samples[R].back, &work, work.sources,
+                                              2 * ebb_cell_slots_cost(work.slots)});
   }
   memset(g, 0, sizeof(float) * (size_t)n);
 }
@@ -282,24 +330,38 @@ static double slot_sum(const EbbCellPlan *plan, const float *sums, int64_t k, in
   return sum;
 }
 
-static void flush_slots(EbbCellTile *tile, const EbbCellSynapses *table, const EbbCellSlots *slots) {
-  const EbbCellPlan *plan = tile->shared.plan;
-  const int32_t *synapse = ebb_cell_plan_list(plan, slots->synapse_at);
-  for (int64_t i = 0; i < slots->slots * plan->K; i++) {
+typedef struct Flush {
+  EbbCellTile *tile;
+  const EbbCellSynapses *table;
+  const EbbCellSlots *slots;
+} Flush;
+
+static void flush_slots(const void *data, int64_t begin, int64_t end) {
+  const Flush *f = data;
+  const EbbCellPlan *plan = f->tile->shared.plan;
+  const int32_t *synapse = ebb_cell_plan_list(plan, f->slots->synapse_at);
+  float *sums = f->tile->sums + f->slots->sums;
+  for (int64_t i = begin * plan->K; i < end * plan->K; i++) {
     const int32_t j = synapse[i];
     if (j < 0) continue;
-    const float *sums = tile->sums + slots->sums + i / plan->K * plan->slot_sums;
     double sum[4];
-    for (int64_t part = 0; part < 4; part++) sum[part] = slot_sum(plan, sums, i % plan->K, part);
-    finish_synapse(tile, table, (int64_t)table->source[j] * table->targets + table->target[j], sum);
+    for (int64_t part = 0; part < 4; part++)
+      sum[part] = slot_sum(plan, sums + i / plan->K * plan->slot_sums, i % plan->K, part);
+    finish_synapse(f->tile, f->table, (int64_t)f->table->source[j] * f->table->targets + f->table->target[j],
+                   sum);
   }
+  memset(sums + begin * plan->slot_sums, 0, sizeof(float) * (size_t)((end - begin) * plan->slot_sums));
 }
 
 void ebb_cell_flush_synapses(EbbCellTile *tile) {
-  const EbbCellPlan *plan = tile->shared.plan;
-  for (int t = 0; t < tile->shared.cell->n_tables; t++)
-    if (plan->slots[t].trained) flush_slots(tile, &tile->shared.cell->table[t], &plan->slots[t]);
-  memset(tile->sums, 0, sizeof(float) * (size_t)plan->sums);
+  enum { COST = 512 }; /* of a slot, in multiply-adds */
+  for (int t = 0; t < tile->shared.cell->n_tables; t++) {
+    const EbbCellSlots *slots = &tile->shared.plan->slots[t];
+    const Flush flush = {tile, &tile->shared.cell->table[t], slots};
+    if (slots->trained)
+      ebb_cell_share(tile->team,
+                     &(EbbCellWork){flush_slots, &flush, slots->slots, COST * (int64_t)slots->slots});
+  }
 }
 
 const EbbCellRunner ebb_cell_run_synapses = {forward, backward};

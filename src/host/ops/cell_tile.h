@@ -3,6 +3,7 @@
 #define EBB_HOST_OPS_CELL_TILE_H
 
 #include "host/ops/cell_plan.h"
+#include "host/ops/cell_team.h"
 
 /* Where the vectors of a program stand for some columns: unit u of a space is `columns` floats from
    value[space] + u columns on; elapsed time has one value in all units. Gradients of constants, and of what
@@ -23,6 +24,7 @@ typedef struct EbbCellShared {
 
 typedef struct EbbCellTile {
   EbbCellShared shared;
+  EbbCellTeam *team; /* NULL: one thread works on the tile */
   EbbCellFrame frame[EBB_CELL_FRAMES];
   float *states;             /* (backward: repeat + 3, else 2; S, R): before each section of a step */
   float *body;               /* (repeat, body_units, R) results of BODY, where they are kept */
