@@ -10,13 +10,13 @@ size_t ebb_cell_crew_bytes(int64_t threads) {
   return ebb_cell_teams_bytes(2) + ebb_cell_teams_bytes(threads);
 }
 
+/* Who works alone on the steps packs alone: what another core has packed must first come over. */
 EbbCellCrew ebb_cell_crew(const EbbCellArgs *a, int64_t leaders, int threads) {
   enum { FEW = 1 << 16 }; /* floats of parameters, which one thread packs before the others are awake */
-  const int64_t pieces = a->cell->arena > FEW ? EBB_CELL_PIECES : 1;
   EbbCellCrew crew = {
-      .packing = ebb_cell_seats(1, threads, pieces, a->teams),
       .tiles = ebb_cell_seats(leaders, threads, a->plan->pieces, a->teams + ebb_cell_teams_bytes(2))};
-  crew.threads = crew.packing.count > 1 || crew.tiles.count > 1 ? threads : 1;
+  crew.threads = crew.tiles.count > 1 ? threads : 1;
+  crew.packing = ebb_cell_seats(1, crew.threads, a->cell->arena > FEW ? EBB_CELL_PIECES : 1, a->teams);
   return crew;
 }
 

@@ -7,6 +7,7 @@
 
 enum {
   PIECE_BITS = 8,
+  GRACE = 64,  /* looks at a piece, some microseconds, before it is taken from its member */
   SPINS = 2000 /* looks at what one waits for, tens of microseconds, before others may have the processor */
 };
 #define GONE UINT64_MAX
@@ -34,19 +35,26 @@ static void wait_a_little(int *spins) {
 #endif
 }
 
+static bool is_open(_Atomic uint64_t *taken, uint64_t number) {
+  return atomic_load_explicit(taken, memory_order_relaxed) < number;
+}
+
 static bool take(_Atomic uint64_t *taken, uint64_t number) {
   uint64_t last = atomic_load_explicit(taken, memory_order_relaxed);
   return last < number && atomic_compare_exchange_strong_explicit(taken, &last, number, memory_order_relaxed,
                                                                   memory_order_relaxed);
 }
 
-/* Members begin at places of their own and come back to them: what these read stays in their cache. */
+/* A member's own piece is always the same part of a work, so that what it reads and writes stays in its
+   cache; then those of members who do not come. */
 static void do_pieces(EbbCellTeam *team, int64_t member, uint64_t call) {
   const uint64_t number = call >> PIECE_BITS;
-  const int64_t pieces = (int64_t)(call & ((1 << PIECE_BITS) - 1)), first = member * pieces / team->members;
+  const int64_t pieces = (int64_t)(call & ((1 << PIECE_BITS) - 1));
   int64_t done = 0;
   for (int64_t i = 0; i < pieces; i++) {
-    const int64_t p = (first + i) % pieces;
+    const int64_t p = (member + i) % pieces;
+    for (int looks = p == member ? GRACE : 0; looks < GRACE && is_open(&team->taken[p], number);)
+      wait_a_little(&looks);
     if (!take(&team->taken[p], number)) continue;
     const EbbCellWork *w = &team->work;
     w->run(w->data, w->n * p / pieces, w->n * (p + 1) / pieces);
@@ -55,8 +63,12 @@ static void do_pieces(EbbCellTeam *team, int64_t member, uint64_t call) {
   if (done) atomic_fetch_sub_explicit(&team->left, done, memory_order_release);
 }
 
+static int64_t pieces_of(const EbbCellTeam *team, const EbbCellWork *work) {
+  return team ? ebb_min64(ebb_cell_pieces(work->n, work->cost), team->members) : 1;
+}
+
 void ebb_cell_share(EbbCellTeam *team, const EbbCellWork *work) {
-  const int64_t pieces = team ? ebb_cell_pieces(work->n, work->cost) : 1;
+  const int64_t pieces = pieces_of(team, work);
   if (pieces == 1) {
     work->run(work->data, 0, work->n);
     return;

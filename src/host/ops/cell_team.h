@@ -1,7 +1,7 @@
 /* Threads that work on one tile of samples. The leader goes through the program; what is large it gives out
-   in pieces, which whoever is free takes: a member that another process keeps from running holds nobody up.
-   Every piece writes to a place of its own and sums nothing that another one sums, so that results depend
-   neither on who takes it nor on how many pieces there are. */
+   in pieces, one for each member. A piece whose member does not come, because another process has its
+   processor, is done by who is there. Every piece writes to a place of its own and sums nothing that another
+   one sums, so that results depend neither on who does it nor on how many pieces there are. */
 #ifndef EBB_HOST_OPS_CELL_TEAM_H
 #define EBB_HOST_OPS_CELL_TEAM_H
 
