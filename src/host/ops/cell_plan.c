@@ -84,16 +84,25 @@ static int32_t count_slots(const EbbCellSynapses *table, int32_t K) {
   return slots;
 }
 
+/* As many as backward has work for. */
+static int32_t count_chunks(const EbbCellSynapses *table, const EbbCellSlots *slots) {
+  enum { MOST = 16, SOURCES = 32 /* of a chunk, at least: targets are gone through for each */ };
+  const int64_t pieces = ebb_cell_pieces(table->sources / SOURCES, ebb_cell_slots_back_cost(slots));
+  return (int32_t)ebb_min64(pieces, MOST);
+}
+
 static void measure_slots(const EbbCell *cell, EbbCellPlan *plan) {
   const int32_t K = (int32_t)plan->K;
   for (int t = 0; t < cell->n_tables; t++) {
     const EbbCellSynapses *table = &cell->table[t];
     EbbCellSlots *s = &plan->slots[t];
     s->blocks = (table->targets + K - 1) / K, s->slots = count_slots(table, K);
+    s->chunks = count_chunks(table, s);
     s->trained = !cell->param[table->w].constant || !cell->param[table->sigma].constant ||
                  !cell->param[table->mu].constant || !cell->param[table->erev].constant;
-    s->first_at = plan->bytes;
-    s->source_at = s->first_at + sizeof(int32_t) * (size_t)(s->blocks + 1);
+    s->cut_at = plan->bytes;
+    s->below_at = s->cut_at + sizeof(int32_t) * (size_t)((s->chunks + 1) * s->blocks);
+    s->source_at = s->below_at + sizeof(int32_t) * (size_t)(table->sources + 1);
     s->synapse_at = s->source_at + sizeof(int32_t) * (size_t)s->slots;
     plan->bytes = aligned(s->synapse_at + sizeof(int32_t) * (size_t)(s->slots * K));
     s->packed = plan->packed, plan->packed = row_of(plan->packed + 4 * (int64_t)s->slots * K);
@@ -102,22 +111,36 @@ static void measure_slots(const EbbCell *cell, EbbCellPlan *plan) {
   }
 }
 
-static void fill_slots(const EbbCell *cell, EbbCellPlan *plan) {
-  const int32_t K = (int32_t)plan->K;
-  for (int t = 0; t < cell->n_tables; t++) {
-    const EbbCellSlots *s = &plan->slots[t];
-    int32_t *first = (int32_t *)(void *)((char *)plan + s->first_at);
-    int32_t *source = (int32_t *)(void *)((char *)plan + s->source_at);
-    int32_t *synapse = (int32_t *)(void *)((char *)plan + s->synapse_at);
-    int32_t slot = 0;
+/* Chunks of about as many slots each. */
+static void fill_chunks(const EbbCellSynapses *table, const EbbCellSlots *s, const int32_t *source,
+                        int32_t *below, int32_t *cut) {
+  for (int32_t slot = 0; slot < s->slots; slot++) below[source[slot] + 1]++;
+  for (int32_t i = 0; i < table->sources; i++) below[i + 1] += below[i];
+  for (int32_t c = 1; c < s->chunks; c++) {
+    const int64_t first = ebb_cell_chunk_source(s, below, table->sources, c);
     for (int32_t b = 0; b < s->blocks; b++) {
-      BlockWalk walk;
-      first[b] = slot;
-      walk_block(&walk, &cell->table[t], b * K, K);
-      while (slot < s->slots && walk_slot(&walk, K, &source[slot], &synapse[slot * K])) slot++;
+      int32_t slot = cut[(c - 1) * s->blocks + b];
+      while (slot < cut[s->chunks * s->blocks + b] && source[slot] < first) slot++;
+      cut[c * s->blocks + b] = slot;
     }
-    first[s->blocks] = slot;
   }
+}
+
+static void fill_table(const EbbCellSynapses *table, EbbCellPlan *plan, const EbbCellSlots *s) {
+  const int32_t K = (int32_t)plan->K;
+  int32_t *cut = (int32_t *)(void *)((char *)plan + s->cut_at);
+  int32_t *below = (int32_t *)(void *)((char *)plan + s->below_at);
+  int32_t *source = (int32_t *)(void *)((char *)plan + s->source_at);
+  int32_t *synapse = (int32_t *)(void *)((char *)plan + s->synapse_at);
+  int32_t slot = 0;
+  for (int32_t b = 0; b < s->blocks; b++) {
+    BlockWalk walk;
+    cut[b] = slot;
+    walk_block(&walk, table, b * K, K);
+    while (slot < s->slots && walk_slot(&walk, K, &source[slot], &synapse[slot * K])) slot++;
+    cut[s->chunks * s->blocks + b] = slot;
+  }
+  fill_chunks(table, s, source, below, cut);
 }
 
 /* ---- lines ---- */
@@ -236,7 +259,7 @@ EbbStatus ebb_cell_plan_create(const EbbCell *cell, int64_t B, int64_t T, EbbCel
   lay_out(cell, block, (EbbCellLine *)(void *)((char *)block + plan.lines_at),
           (EbbCellSpread *)(void *)((char *)block + plan.spreads_at));
   block->packed = plan.packed;
-  fill_slots(cell, block);
+  for (int t = 0; t < cell->n_tables; t++) fill_table(&cell->table[t], block, &block->slots[t]);
   find_pieces(cell, block);
   *out = block;
   return EBB_OK;

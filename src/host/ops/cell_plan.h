@@ -37,10 +37,13 @@ typedef struct EbbCellSpread {
 } EbbCellSpread;
 
 /* Synapses by lanes: a block is K = 16 / R targets, lane k R + r is target k for sample r; a slot of it is a
-   source that at least one of its targets listens to. */
+   source that at least one of its targets listens to. Slots are in the order of blocks, then of
+   sources, their sums in that of chunks of sources, then of slots: backward gives out chunks, and members
+   must not write beside each other all the time. */
 typedef struct EbbCellSlots {
-  int32_t blocks, slots, trained;
-  size_t first_at;   /* int32 (blocks + 1): the slots of each block */
+  int32_t blocks, chunks, slots, trained;
+  size_t cut_at;     /* int32 (chunks + 1, blocks): the first slot of each block from this chunk on */
+  size_t below_at;   /* int32 (sources + 1): slots of the sources below each */
   size_t source_at;  /* int32 (slots) */
   size_t synapse_at; /* int32 (slots, K): index into the synapses, -1: none */
   int64_t packed;    /* place of the pack (slots, 4, K), in floats */
@@ -78,6 +81,16 @@ EBB_INLINE int64_t ebb_cell_product_cost(int64_t outputs, int64_t inputs, int64_
   return outputs * inputs * columns / EBB_LANES;
 }
 EBB_INLINE int64_t ebb_cell_slots_cost(const EbbCellSlots *slots) { return 8 * (int64_t)slots->slots; }
+EBB_INLINE int64_t ebb_cell_slots_back_cost(const EbbCellSlots *slots) { return 16 * (int64_t)slots->slots; }
+/* The first source of a chunk. */
+EBB_INLINE int64_t ebb_cell_chunk_source(const EbbCellSlots *slots, const int32_t *below, int64_t sources,
+                                         int64_t chunk) {
+  const int64_t slot = (int64_t)slots->slots * chunk / slots->chunks;
+  int64_t source = 0;
+  if (chunk == slots->chunks) return sources;
+  while (source < sources && below[source] < slot) source++;
+  return source;
+}
 /* A product's outputs are given out by these. */
 EBB_INLINE int64_t ebb_cell_output_blocks(int64_t outputs) {
   return (outputs + EBB_CELL_PACKED - 1) / EBB_CELL_PACKED;

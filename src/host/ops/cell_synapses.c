@@ -11,7 +11,7 @@
 /* One list of synapses on one step of a frame. */
 typedef struct Work {
   const EbbCellSlots *slots;
-  const int32_t *first, *source;
+  const int32_t *cut, *below, *source;
   const float *pack;
   const float *from; /* (sources) rows of R floats, `stride` apart */
   float *from_grad;  /* the same; NULL: not wanted */
@@ -149,21 +149,6 @@ EBB_INLINE bool spread_1(const Work *work, int64_t begin, int64_t end) {
   return largest < infinity;
 }
 
-/* The first slot of a block whose source is not below `source`: sources of a block are in order. */
-static int64_t first_slot(const Work *work, int64_t block, int64_t source) {
-  int64_t low = work->first[block], high = work->first[block + 1];
-  if (source <= 0) return low;
-  if (source >= work->sources) return high;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (work->source[middle] < source)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 /* Adds four numbers of each lane to a slot's sums: as they are, or those of four lanes that belong to one
    target together, which takes a quarter of the memory. */
 EBB_INLINE void add_lanes(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLanes d) {
@@ -181,13 +166,35 @@ EBB_INLINE void add_fours(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLa
       __builtin_shufflevector(ab, cd, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
 }
 
+/* The first block that begins at this slot or behind it: a block goes with its first slot. */
+static int64_t block_from(const Work *work, int64_t slot) {
+  int64_t low = 0, high = work->slots->blocks;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (work->cut[middle] < slot)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Slots whose sums stand before those of a chunk. */
+static int64_t sums_before(const EbbCellSlots *slots, const int32_t *cut, int64_t chunk) {
+  int64_t before = 0;
+  for (int64_t b = 0; b < slots->blocks; b++) before += cut[chunk * slots->blocks + b] - cut[b];
+  return before;
+}
+
 #define DEFINE_KERNELS(R, VALUE, ADD, SUMS)                                                                  \
   static void sum_##R(const void *work, int64_t begin, int64_t end) {                                        \
     const Work k = *(const Work *)work; /* stores through vectors could change what lies in memory */        \
     const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride;                                  \
-    for (int64_t b = begin; b < end; b++) {                                                                  \
+    const int64_t end_block = end < k.slots->slots ? block_from(&k, end) : k.slots->blocks;                  \
+    for (int64_t b = block_from(&k, begin); b < end_block; b++) {                                            \
       EbbLanes numerator = {0}, denominator = {0};                                                           \
-      for (int64_t slot = k.first[b]; slot < k.first[b + 1]; slot++) {                                       \
+      const int64_t last = k.cut[k.slots->chunks * k.slots->blocks + b];                                     \
+      for (int64_t slot = k.cut[b]; slot < last; slot++) {                                                   \
         EbbLanes w[4];                                                                                       \
         weights_##R(k.pack + slot * size, w);                                                                \
         const EbbLanes v = VALUE(&k, slot);                                                                  \
@@ -204,23 +211,26 @@ EBB_INLINE void add_fours(float *sums, EbbLanes a, EbbLanes b, EbbLanes c, EbbLa
   }                                                                                                          \
   static void back_##R(const void *work, int64_t begin, int64_t end) {                                       \
     const Work k = *(const Work *)work;                                                                      \
-    const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride;                                  \
-    spread_##R(&k, begin, end);                                                                              \
-    memset(k.dv + begin, 0, sizeof(EbbLanes) * (size_t)(end - begin));                                       \
-    for (int64_t b = 0; b < k.slots->blocks; b++) {                                                          \
-      const EbbLanes gn = load_rows(&k, k.to, b, R), gd = load_rows(&k, k.to + below, b, R);                 \
-      const int64_t last = first_slot(&k, b, end);                                                           \
-      for (int64_t slot = first_slot(&k, b, begin); slot < last; slot++) {                                   \
+    const int64_t size = 4 * EBB_LANES / (R), below = k.targets * k.stride, blocks = k.slots->blocks;        \
+    const int64_t first = ebb_cell_chunk_source(k.slots, k.below, k.sources, begin);                         \
+    const int64_t last = ebb_cell_chunk_source(k.slots, k.below, k.sources, end);                            \
+    spread_##R(&k, first, last);                                                                             \
+    memset(k.dv + first, 0, sizeof(EbbLanes) * (size_t)(last - first));                                      \
+    float *sums = k.sums + sums_before(k.slots, k.cut, begin) * (SUMS);                                      \
+    for (int64_t at = begin * blocks; at < end * blocks; at++) {                                             \
+      const EbbLanes gn = load_rows(&k, k.to, at % blocks, R);                                               \
+      const EbbLanes gd = load_rows(&k, k.to + below, at % blocks, R);                                       \
+      for (int64_t slot = k.cut[at]; slot < k.cut[at + blocks]; slot++, sums += (SUMS)) {                    \
         EbbLanes w[4];                                                                                       \
         weights_##R(k.pack + slot * size, w);                                                                \
         const EbbLanes v = VALUE(&k, slot);                                                                  \
         const EbbLanes s = ebb_lanes_gate(w[0] * v + w[1]);                                                  \
         const EbbLanes d = (s - s * s) * (w[3] * gn + w[2] * gd);                                            \
         k.dv[k.source[slot]] += w[0] * d;                                                                    \
-        ADD(k.sums + slot * (SUMS), s * gn, s * gd, d, d * v);                                               \
+        ADD(sums, s *gn, s *gd, d, d *v);                                                                    \
       }                                                                                                      \
     }                                                                                                        \
-    if (k.from_grad) gather(&k, begin, end, R);                                                              \
+    if (k.from_grad) gather(&k, first, last, R);                                                             \
   }                                                                                                          \
   static bool begin_##R(const Work *work) { return spread_##R(work, 0, work->sources); }
 DEFINE_KERNELS(16, copied_value, add_fours, EBB_LANES)
@@ -232,8 +242,8 @@ DEFINE_KERNELS(1, only_value, add_lanes, 4 * EBB_LANES)
 /* What runs for each number of samples. */
 typedef struct Kernels {
   bool (*begin)(const Work *work);                            /* before `sum`; false: not all is finite */
-  void (*sum)(const void *work, int64_t begin, int64_t end);  /* blocks of targets */
-  void (*back)(const void *work, int64_t begin, int64_t end); /* sources, each from its targets in order */
+  void (*sum)(const void *work, int64_t begin, int64_t end);  /* slots, in whole blocks */
+  void (*back)(const void *work, int64_t begin, int64_t end); /* chunks of sources */
 } Kernels;
 #define KERNELS(R) [R] = {begin_##R, sum_##R, back_##R}
 static const Kernels by_samples[EBB_LANES + 1] = {KERNELS(1), KERNELS(2), KERNELS(4), KERNELS(8),
@@ -244,7 +254,8 @@ static Work work_of(const EbbCellTile *tile, const EbbCellFrame *frame, const Eb
   const EbbCellSlots *slots = &plan->slots[line->in.table];
   const EbbCellSynapses *table = &tile->shared.cell->table[line->in.table];
   return (Work){.slots = slots,
-                .first = ebb_cell_plan_list(plan, slots->first_at),
+                .cut = ebb_cell_plan_list(plan, slots->cut_at),
+                .below = ebb_cell_plan_list(plan, slots->below_at),
                 .source = ebb_cell_plan_list(plan, slots->source_at),
                 .pack = tile->shared.pack + slots->packed,
                 .v = (EbbLanes *)(void *)tile->source,
@@ -283,7 +294,7 @@ static void forward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCellL
     work.add = adds ? ebb_cell_value(frame, line->in.from[1]) + step * R : NULL;
     work.to = ebb_cell_value(frame, line->in.to) + step * R;
     if (by_samples[R].begin(&work))
-      ebb_cell_share(tile->team, &(EbbCellWork){by_samples[R].sum, &work, work.slots->blocks,
+      ebb_cell_share(tile->team, &(EbbCellWork){by_samples[R].sum, &work, work.slots->slots,
                                                 ebb_cell_slots_cost(work.slots)});
     else
       sum_exactly(tile, &work, line);
@@ -302,8 +313,8 @@ static void backward(EbbCellTile *tile, const EbbCellFrame *frame, const EbbCell
     work.from = ebb_cell_value(frame, line->in.from[0]) + step * R;
     work.from_grad = from ? from + step * R : NULL;
     work.to = g + step * R;
-    ebb_cell_share(tile->team, &(EbbCellWork){by_samples[R].back, &work, work.sources,
-                                              2 * ebb_cell_slots_cost(work.slots)});
+    ebb_cell_share(tile->team, &(EbbCellWork){by_samples[R].back, &work, work.slots->chunks,
+                                              ebb_cell_slots_back_cost(work.slots)});
   }
   memset(g, 0, sizeof(float) * (size_t)n);
 }
@@ -336,21 +347,30 @@ typedef struct Flush {
   const EbbCellSlots *slots;
 } Flush;
 
-static void flush_slots(const void *data, int64_t begin, int64_t end) {
-  const Flush *f = data;
+static void flush_slot(const Flush *f, int64_t slot, const float *sums) {
   const EbbCellPlan *plan = f->tile->shared.plan;
-  const int32_t *synapse = ebb_cell_plan_list(plan, f->slots->synapse_at);
-  float *sums = f->tile->sums + f->slots->sums;
-  for (int64_t i = begin * plan->K; i < end * plan->K; i++) {
-    const int32_t j = synapse[i];
+  const int32_t *synapse = ebb_cell_plan_list(plan, f->slots->synapse_at) + slot * plan->K;
+  for (int64_t k = 0; k < plan->K; k++) {
+    const int32_t j = synapse[k];
     if (j < 0) continue;
     double sum[4];
-    for (int64_t part = 0; part < 4; part++)
-      sum[part] = slot_sum(plan, sums + i / plan->K * plan->slot_sums, i % plan->K, part);
+    for (int64_t part = 0; part < 4; part++) sum[part] = slot_sum(plan, sums, k, part);
     finish_synapse(f->tile, f->table, (int64_t)f->table->source[j] * f->table->targets + f->table->target[j],
                    sum);
   }
-  memset(sums + begin * plan->slot_sums, 0, sizeof(float) * (size_t)((end - begin) * plan->slot_sums));
+}
+
+/* Of chunks of sources. */
+static void flush_slots(const void *data, int64_t begin, int64_t end) {
+  const Flush *f = data;
+  const int64_t blocks = f->slots->blocks, size = f->tile->shared.plan->slot_sums;
+  const int32_t *cut = ebb_cell_plan_list(f->tile->shared.plan, f->slots->cut_at);
+  float *sums = f->tile->sums + f->slots->sums + sums_before(f->slots, cut, begin) * size;
+  for (int64_t at = begin * blocks; at < end * blocks; at++)
+    for (int64_t slot = cut[at]; slot < cut[at + blocks]; slot++, sums += size) {
+      flush_slot(f, slot, sums);
+      memset(sums, 0, sizeof(float) * (size_t)size);
+    }
 }
 
 void ebb_cell_flush_synapses(EbbCellTile *tile) {
@@ -360,7 +380,7 @@ void ebb_cell_flush_synapses(EbbCellTile *tile) {
     const Flush flush = {tile, &tile->shared.cell->table[t], slots};
     if (slots->trained)
       ebb_cell_share(tile->team,
-                     &(EbbCellWork){flush_slots, &flush, slots->slots, COST * (int64_t)slots->slots});
+                     &(EbbCellWork){flush_slots, &flush, slots->chunks, COST * (int64_t)slots->slots});
   }
 }
 

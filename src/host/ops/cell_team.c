@@ -45,7 +45,7 @@ static bool take(_Atomic uint64_t *taken, uint64_t number) {
                                                                   memory_order_relaxed);
 }
 
-/* A member's own piece is always the same part of a work, so that what it reads and writes stays in its
+/* A member's own piece is the same one each time, so that what it reads and writes stays in its
    cache; then those of members who do not come. */
 static void do_pieces(EbbCellTeam *team, int64_t member, uint64_t call) {
   const uint64_t number = call >> PIECE_BITS;

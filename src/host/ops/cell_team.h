@@ -23,7 +23,7 @@ typedef struct EbbCellWork {
 
 enum {
   EBB_CELL_PIECES = 64,      /* of a work, at most */
-  EBB_CELL_PIECE_COST = 4096 /* of a piece, at least: some microseconds, several times what sharing takes */
+  EBB_CELL_PIECE_COST = 6144 /* of a piece, at least: some microseconds, several times what sharing takes */
 };
 
 EBB_INLINE int64_t ebb_cell_pieces(int64_t n, int64_t cost) {
