@@ -116,7 +116,7 @@ EbbCellSeats ebb_cell_seats(int64_t leaders, int64_t threads, int64_t pieces, vo
 
 void ebb_cell_take_seat(const EbbCellSeats *seats, int64_t seat, EbbCellLeadFn lead, void *context) {
   EbbCellTeam *team = seats->team ? &seats->team[seat % seats->leaders] : NULL;
-  if (seat >= seats->leaders) {
+  if (team && seat >= seats->leaders) {
     help(team, seat / seats->leaders);
     return;
   }
