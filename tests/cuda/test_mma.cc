@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cuda/mma.h"
+#include "support/has_cuda.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -87,8 +88,7 @@ template <class Round> void expect_product(bool bf16, bool round, Round rounding
 class Mma : public ::testing::Test {
 protected:
   void SetUp() override {
-    const auto names = devices();
-    if (std::find(names.begin(), names.end(), "cuda") == names.end()) GTEST_SKIP() << "no CUDA device";
+    if (!ebb_test::has_cuda()) GTEST_SKIP() << "no CUDA device";
   }
 };
 

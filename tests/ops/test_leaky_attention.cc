@@ -7,6 +7,7 @@
 
 #include "ebb/ops/leaky_attention.h"
 #include "support/expect_near.h"
+#include "support/has_cuda.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -177,8 +178,7 @@ TEST(LeakyAttentionErrors, AreFoundWhenTheyAreRecorded) {
 // ---- a CUDA device against the CPU; more heads than rows and fewer
 
 TEST(LeakyAttentionCuda, GivesWhatTheCpuGives) {
-  const auto devices = ebb_test::devices();
-  if (std::find(devices.begin(), devices.end(), "cuda") == devices.end()) GTEST_SKIP() << "needs a GPU";
+  if (!ebb_test::has_cuda()) GTEST_SKIP() << "needs a GPU";
   for (const std::vector<int64_t> &shape :
        std::vector<std::vector<int64_t>>{{1, 1, 3}, {2, 33, 12}, {5, 31, 6}, {1, 70, 3}})
     for (const EbbLeakyAttentionConfig &config : modes(3)) {

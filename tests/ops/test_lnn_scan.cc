@@ -9,6 +9,7 @@
 #include "ebb/ode.h"
 #include "ebb/ops/lnn_scan.h"
 #include "support/expect_near.h"
+#include "support/has_cuda.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -342,8 +343,7 @@ TEST(LnnScanErrors, AreFoundWhenTheyAreRecorded) {
 // ---- a CUDA device against the CPU
 
 TEST(LnnScanCuda, GivesWhatTheCpuGives) {
-  const auto devices = ebb_test::devices();
-  if (std::find(devices.begin(), devices.end(), "cuda") == devices.end()) GTEST_SKIP() << "needs a GPU";
+  if (!ebb_test::has_cuda()) GTEST_SKIP() << "needs a GPU";
   for (const std::vector<int64_t> &shape : std::vector<std::vector<int64_t>>{
            {1, 1, 1}, {2, 4, 31}, {1, 5, 32}, {3, 63, 33}, {1, 64, 5}, {2, 201, 16}})
     for (EbbLnnScanConfig config : solvers()) {

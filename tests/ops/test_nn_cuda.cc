@@ -17,6 +17,7 @@
 #include "ebb/ops/s4_out.h"
 #include "ebb/ops/transpose.h"
 #include "support/expect_near.h"
+#include "support/has_cuda.h"
 #include "support/linear_config.h"
 #include "support/no_config.h"
 #include "support/node_run.h"
@@ -219,8 +220,7 @@ void compare(const Case &test, EbbDtype storage, double tolerance, double sums) 
 class NnCuda : public testing::Test {
 protected:
   void SetUp() override {
-    const auto devices = ebb_test::devices();
-    if (std::find(devices.begin(), devices.end(), "cuda") == devices.end()) GTEST_SKIP() << "needs a GPU";
+    if (!ebb_test::has_cuda()) GTEST_SKIP() << "needs a GPU";
   }
 };
 

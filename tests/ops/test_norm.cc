@@ -8,6 +8,7 @@
 #include "ebb/ops/layer_norm.h"
 #include "ebb/ops/layer_norm_scalar.h"
 #include "support/expect_near.h"
+#include "support/has_cuda.h"
 #include "support/no_config.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -245,8 +246,7 @@ void compare(const Norm &norm, const Shape3 &s, EbbDtype storage, double toleran
 class NormCuda : public testing::Test {
 protected:
   void SetUp() override {
-    const auto devices = ebb_test::devices();
-    if (std::find(devices.begin(), devices.end(), "cuda") == devices.end()) GTEST_SKIP() << "needs a GPU";
+    if (!ebb_test::has_cuda()) GTEST_SKIP() << "needs a GPU";
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include "ebb/ops/batch_norm.h"
 #include "support/expect_near.h"
+#include "support/has_cuda.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
 
@@ -210,8 +211,7 @@ void compare(const Shape &s, EbbDtype storage, double tolerance, bool training) 
 class NormPaddingCuda : public testing::Test {
 protected:
   void SetUp() override {
-    const auto devices = ebb_test::devices();
-    if (std::find(devices.begin(), devices.end(), "cuda") == devices.end()) GTEST_SKIP() << "needs a GPU";
+    if (!ebb_test::has_cuda()) GTEST_SKIP() << "needs a GPU";
   }
 };
 

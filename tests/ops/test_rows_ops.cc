@@ -13,6 +13,7 @@
 #include "ebb/ops/row_norm.h"
 #include "ebb/ops/swiglu.h"
 #include "support/expect_near.h"
+#include "support/has_cuda.h"
 #include "support/linear_config.h"
 #include "support/no_config.h"
 #include "support/node_run.h"
@@ -331,8 +332,7 @@ std::vector<Sized> sizes() {
 }
 
 TEST(RowsCuda, GivesWhatTheCpuGives) {
-  const auto devices = ebb_test::devices();
-  if (std::find(devices.begin(), devices.end(), "cuda") == devices.end()) GTEST_SKIP() << "needs a GPU";
+  if (!ebb_test::has_cuda()) GTEST_SKIP() << "needs a GPU";
   for (const Sized &test : sizes()) {
     SCOPED_TRACE(test.name);
     const auto cpu = test.run("cpu"), cuda = test.run("cuda");

@@ -14,6 +14,7 @@
 
 #include "ebb/cells.h"
 #include "ebb/ops/cell.h"
+#include "support/has_cuda.h"
 #include "support/node_run.h"
 #include "support/op_check.h"
 #include "support/op_run.h"
@@ -133,11 +134,6 @@ private:
   std::vector<std::string> names_;
   EbbValue outputs_[3] = {EBB_NO_VALUE, EBB_NO_VALUE, EBB_NO_VALUE};
 };
-
-inline bool has_cuda() {
-  const auto names = devices();
-  return std::find(names.begin(), names.end(), "cuda") != names.end();
-}
 
 inline void compare_with_cpu(const CellCase &c) {
   SCOPED_TRACE(c.name);
